@@ -1,0 +1,327 @@
+"""Puts a node together: every part built once, from the store up.
+
+The order is the reason for this file. The store comes first, because nothing may happen
+without it; then what a crash left of the recordings is put in order, before anything
+new is recorded; then each stage of ``pipeline`` in the order the data meets them; the
+console last, because it needs a port of each of them. What needs an end is ended in
+reverse.
+"""
+
+import json
+import os
+import secrets
+import shutil
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from importlib.metadata import version
+from importlib.resources import files
+from itertools import count
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from starlette.types import ASGIApp
+
+from almenara.console.api.node import Fault as ShownFault
+from almenara.console.api.node import NodeState
+from almenara.console.app import STATIC, ConsolePorts, ConsoleSettings, create_app
+from almenara.core.coast import Station, WatchZone
+from almenara.core.errors import Fault
+from almenara.core.ids import CentreId, PersonId, TrackId
+from almenara.core.time import Clock
+from almenara.core.values import Position
+from almenara.evidence.audit import (
+    AuditAction,
+    AuditActor,
+    AuditEntry,
+    AuditObject,
+)
+from almenara.incidents.shore import Shore as Land
+from almenara.node.alarm_desk import AlarmDesk
+from almenara.node.clock import SystemClock
+from almenara.node.config import Config
+from almenara.node.config.rules import limits_of
+from almenara.node.health import HealthBook, Outside
+from almenara.node.judge import Judge
+from almenara.node.pipeline import Pipeline, Stages
+from almenara.node.recorder_sheet import RecorderSheet
+from almenara.node.shore import Shore
+from almenara.node.simulated import SimulatedCoast
+from almenara.node.store.accounts import SqlAccounts
+from almenara.node.store.alarms import SqlAlarmDesk
+from almenara.node.store.audit import SqlAuditLog
+from almenara.node.store.database import Store, open_store
+from almenara.node.store.recordings import SqlSegmentIndex
+from almenara.node.store.stations import SqlStationRegistry
+from almenara.node.store.track_points import TrackPoints
+from almenara.node.video import CameraLive, CameraPlayback, LastStills
+from almenara.node.watch.pool import WatchPool
+from almenara.recording.janitor import Janitor
+from almenara.recording.live import LiveHub
+from almenara.recording.playback import Playback
+from almenara.recording.reconcile import reconcile
+from almenara.recording.recorder import Recorder
+from almenara.simulation.clips import default_cache
+from almenara.simulation.scenario import stations as simulated_stations
+from almenara.simulation.scenario_file import load_scenario
+from almenara.stations.addresses import AddressPolicy
+
+SERVICE = AuditActor(person_id=PersonId("service/node"), name="service/node")
+COAST = Path(str(files("almenara.node.coast"))) / "strait.geojson"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """Everything that runs, put together."""
+
+    config: Config
+    faults: tuple[Fault, ...]
+    clock: Clock
+    accounts: SqlAccounts
+    shore: Shore
+    health: HealthBook
+    pipeline: Pipeline
+    janitor: Janitor
+    app: ASGIApp
+    coast: SimulatedCoast | None
+
+    def tidy(self) -> None:
+        """Delete what is too old, and what has to make room; blocking.
+
+        Raises:
+            RecordingError: The store or the disk refused; tried again later.
+        """
+        kept = self.config.recording
+        total = shutil.disk_usage(kept.directory).total
+        self.janitor.tidy(
+            keep_for=timedelta(days=kept.keep_days),
+            keep_free_bytes=int(total * kept.keep_free_percent / 100),
+        )
+
+
+@asynccontextmanager
+async def assembled(
+    config: Config, faults: tuple[Fault, ...], *, scenario: str | None
+) -> AsyncIterator[Node]:
+    """Build a node; it is taken apart again at the end.
+
+    Raises:
+        StoreError: The store cannot be used.
+        ConfigError: The scenario is wrong, or its coast did not start.
+    """
+    clock = SystemClock()
+    async with AsyncExitStack() as stack:
+        store = stack.enter_context(open_store(config.store_path, exclusive=True))
+        coast, stations, zones = await _simulated(scenario, stack)
+        registry = SqlStationRegistry(store)
+        if stations and await registry.load() != stations:
+            entry = _entry(clock, "station.simulate")
+            await registry.save(stations, reason="simulated coast", entry=entry)
+        yield await _built(
+            config,
+            faults,
+            clock=clock,
+            store=store,
+            registry=registry,
+            coast=coast,
+            simulated=stations,
+            zones=(*config.zones, *zones),
+            stack=stack,
+        )
+
+
+async def _built(  # long: one line per part, in the order they need each other
+    config: Config,
+    faults: tuple[Fault, ...],
+    *,
+    clock: Clock,
+    store: Store,
+    registry: SqlStationRegistry,
+    coast: SimulatedCoast | None,
+    simulated: tuple[Station, ...],
+    zones: tuple[WatchZone, ...],
+    stack: AsyncExitStack,
+) -> Node:
+    media = config.recording.directory
+    limits = limits_of(config)
+    index = SqlSegmentIndex(store)
+    points = stack.enter_context(TrackPoints(config.store.directory, clock))
+    recorder = Recorder(media, index, clock)
+    stack.callback(recorder.close)
+    reconcile(media, index, clock)
+    recorder.start()
+    hub = LiveHub(clock)
+    health = HealthBook(clock=clock, wanted_looks_per_s=config.watch.looks_per_s)
+    desk = AlarmDesk(SqlAlarmDesk(store), limits=limits)
+    await desk.reload()
+    judge = Judge(
+        desk=desk,
+        cameras=health,
+        track_log=points,
+        zones=zones,
+        shore=_land(),
+        clock=clock,
+        new_id=_track_names(clock),
+        limits=limits,
+    )
+    stills = LastStills()
+    watch = WatchPool(
+        config.watch.workers or os.cpu_count() or 1,
+        clock=clock,
+        seen=(health.look, judge.see),
+        pictured=stills.put,
+    )
+    policy = AddressPolicy(
+        networks=config.stations.networks,
+        loopback_ports=_loopback_ports(simulated),
+        files_under=config.stations.file_folders,
+    )
+    shore = Shore(
+        registry=registry,
+        zones=zones,
+        policy=policy,
+        clock=clock,
+        formats=health.formats,
+    )
+    pipeline = Pipeline(
+        Stages(
+            make_driver=shore.make_driver,
+            recorder=recorder,
+            live=hub,
+            watch=watch,
+            judge=judge,
+            health=health,
+            clock=clock,
+            burst_looks=config.watch.burst_looks,
+        )
+    )
+    await shore.follow(pipeline.watch)
+    health.outside = Outside(
+        durable_until=recorder.durable_until,
+        dropped_looks=watch.dropped,
+        recorder=RecorderSheet(recorder.states, media, clock).draw,
+        workers=watch.health,
+    )
+    accounts = SqlAccounts(store)
+    ports = ConsolePorts(
+        accounts=accounts,
+        audit=SqlAuditLog(store),
+        alarms=desk,
+        picture=judge.picture,
+        stations=shore,
+        health=health,
+        live=CameraLive(hub, shore.main_stream),
+        playback=CameraPlayback(Playback(media, index), shore.main_stream),
+        stills=stills,
+        node=_Board(config, faults, shore),
+    )
+    return Node(
+        config=config,
+        faults=faults,
+        clock=clock,
+        accounts=accounts,
+        shore=shore,
+        health=health,
+        pipeline=pipeline,
+        janitor=Janitor(media, index, clock),
+        app=create_app(ports, clock, ConsoleSettings(coast=COAST)),
+        coast=coast,
+    )
+
+
+class _Board:
+    """What the node says of itself; fulfils ``console.api.node.NodeBoard``."""
+
+    def __init__(self, config: Config, faults: tuple[Fault, ...], shore: Shore) -> None:
+        self._config = config
+        self._faults = tuple(
+            ShownFault(
+                place=fault.place,
+                found=fault.found,
+                expected=fault.expected,
+                cure=fault.cure,
+            )
+            for fault in faults
+        )
+        self._shore = shore
+        self._build = _build()
+
+    def state(self) -> NodeState:
+        return NodeState(
+            version=version("almenara"),
+            build=self._build,
+            centre_id=CentreId(self._config.centre.id),
+            centre=self._config.centre.name,
+            simulated=any(station.simulated for station in self._shore.stations()),
+            faults=self._faults,
+        )
+
+
+async def _simulated(
+    scenario: str | None, stack: AsyncExitStack
+) -> tuple[SimulatedCoast | None, tuple[Station, ...], tuple[WatchZone, ...]]:
+    if scenario is None:
+        return None, (), ()
+    found = load_scenario(scenario)
+    coast = SimulatedCoast(scenario, default_cache())
+    stack.push_async_callback(coast.close)
+    ports = await coast.open()
+    made = simulated_stations(found, ports.rtsp_port, ports.ais_port)
+    return coast, made, found.zones
+
+
+def _loopback_ports(stations: tuple[Station, ...]) -> frozenset[int]:
+    """The simulated coast's ports: the only ones here that a driver may use."""
+    urls = [
+        url
+        for station in stations
+        for url in (
+            *(stream.url for camera in station.cameras for stream in camera.streams),
+            *(receiver.url for receiver in station.receivers),
+        )
+    ]
+    return frozenset(port for url in urls if (port := urlsplit(url).port) is not None)
+
+
+def _land() -> Land:
+    """The shore that the rules judge by: every outer ring of the offline coast."""
+    coast = json.loads(COAST.read_text("utf-8"))
+    rings: list[list[Position]] = []
+    for feature in coast["features"]:
+        shape = feature["geometry"]
+        polygons = shape["coordinates"]
+        many = polygons if shape["type"] == "MultiPolygon" else [polygons]
+        # GeoJSON writes longitude first.
+        rings += [
+            [Position(latitude_deg=y, longitude_deg=x) for x, y in polygon[0]]
+            for polygon in many
+        ]
+    return Land.of(rings)
+
+
+def _track_names(clock: Clock) -> Callable[[], TrackId]:
+    """Short names that no later run uses again: the start's minute, then a number."""
+    start = int(clock.now().timestamp()) // 60
+    numbers = count(1)
+    return lambda: TrackId(f"{start:x}-{next(numbers)}")
+
+
+def _entry(clock: Clock, act: str) -> AuditEntry:
+    return AuditEntry(
+        entry_id=secrets.token_hex(8),
+        at=clock.now(),
+        actor=SERVICE,
+        action=AuditAction.ALTERATION,
+        act=act,
+        object=AuditObject(kind="stations", id="all"),
+    )
+
+
+def _build() -> str:
+    """Changes with the served bundle."""
+    try:
+        manifest = json.loads((STATIC / "manifest.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return "none"
+    return str(manifest.get("build", "unknown"))

@@ -1,0 +1,240 @@
+"""What an operator may say: every section and key, with unit, limits and default.
+
+The docstring under a key is its manual: ``almenara config explain``, the example file
+and ``docs/reference/config.md`` are made from it. Nothing here touches a file or the
+network, and nothing here holds a secret. Stations are not in this file: they are
+versioned rows of the store, imported and exported as TOML.
+"""
+
+import ipaddress
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
+from shapely import Polygon
+
+from almenara.core.coast import WatchZone
+from almenara.core.ids import ZoneId
+from almenara.core.values import Position
+from almenara.node.config.faults import wrong
+from almenara.node.config.rules import RulesConfig
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,31}$")]
+Whole = Annotated[int, Field(strict=True)]
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+WIDEST_PREFIX = {4: 8, 6: 16}
+
+
+class Mode(StrEnum):
+    """What this node is."""
+
+    LIVE = "live"
+    """A watch; loopback addresses are no stations."""
+
+    DEMO = "demo"
+    """The simulated coast; everything is marked as simulated."""
+
+    TEST = "test"
+    """As demo, for the test suite."""
+
+
+class Section(BaseModel):
+    """A table of the file: frozen, and a key it does not know is a fault."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True
+    )
+
+
+class CentreConfig(Section):
+    """Who keeps this watch."""
+
+    id: Name = "centre"
+    """Short name, unique among partners: lower case letters, digits, -."""
+
+    name: Annotated[str, Field(min_length=1, max_length=80)] = "Watch centre"
+    """As people read it."""
+
+    language: Annotated[str, Field(pattern=r"^(ar|en|es|fr)$")] = "en"
+    """What the console speaks until somebody chooses otherwise: ar, en, es or fr."""
+
+
+class ConsoleConfig(Section):
+    """Where people reach the watch with a browser."""
+
+    host: Annotated[str, Field(min_length=1, max_length=253)] = "127.0.0.1"
+    """Address or name to listen at; 127.0.0.1 is this machine alone."""
+
+    port: Annotated[Whole, Field(ge=0, le=65535)] = 8080
+    """TCP port; 0 takes a free one and says which."""
+
+
+class StoreConfig(Section):
+    """Where alarms, audit and stations are kept."""
+
+    directory: Path = Path("data")
+    """A folder on a local disk; relative to this file."""
+
+
+class RecordingConfig(Section):
+    """What is recorded, and how long it is kept."""
+
+    directory: Path = Path("data/recordings")
+    """A folder with room; relative to this file."""
+
+    keep_days: Annotated[Whole, Field(ge=1, le=90)] = 30
+    """Days until a recording is erased, unless a case holds it; the law allows 90."""
+
+    keep_free_percent: Annotated[Number, Field(ge=1, le=50)] = 5.0
+    """Percent of the disk that stays free; oldest recordings make room."""
+
+
+class WatchConfig(Section):
+    """How closely pictures are looked at."""
+
+    workers: Annotated[Whole, Field(ge=0, le=64)] = 0
+    """Processes that look at pictures; 0 takes as many as the machine has cores."""
+
+    looks_per_s: Annotated[Number, Field(ge=0.2, le=25)] = 5.0
+    """Pictures a second looked at per camera, from an analysis stream."""
+
+    burst_looks: Annotated[Whole, Field(ge=1, le=25)] = 5
+    """Pictures per burst, where only a main stream with long groups is at hand."""
+
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def _network(item: object) -> Network:
+    expected = 'networks as "192.0.2.0/24"'
+    try:
+        network = ipaddress.ip_network(str(item), strict=False)
+    except ValueError:
+        raise wrong(expected, "Write address/length in quotes.") from None
+    if str(network) != str(item) and str(network.network_address) != str(item):
+        raise wrong(expected, f'Write "{network}".')
+    if network.prefixlen < WIDEST_PREFIX[network.version]:
+        raise wrong(
+            f"networks of at most /{WIDEST_PREFIX[network.version]}",
+            "Name the networks the stations are in; a list of everything is none.",
+        )
+    return network
+
+
+class StationsConfig(Section):
+    """Which addresses stations may have."""
+
+    networks: tuple[Annotated[Network, BeforeValidator(_network)], ...] = ()
+    """Networks that stations live in, as "192.0.2.0/24"; all else is refused."""
+
+    file_folders: tuple[Path, ...] = ()
+    """Folders whose recordings may play a camera, by file: addresses."""
+
+
+def _place(value: object) -> object:
+    if not (isinstance(value, list | tuple) and len(value) == 2):
+        raise wrong(
+            "pairs [latitude, longitude]", "Write [36.0, -5.4] for 36° N, 5.4° W."
+        )
+    try:
+        latitude, longitude = map(float, value)
+        return Position(latitude_deg=latitude, longitude_deg=longitude)
+    except (TypeError, ValueError):
+        raise wrong(
+            "latitude from -90 to 90, then longitude from -180 to 180, in degrees",
+            "Latitude stands first; write degrees as decimals.",
+        ) from None
+
+
+Place = Annotated[Position, BeforeValidator(_place)]
+
+
+class ZoneConfig(Section):
+    """A polygon in the world that somebody watches."""
+
+    name: Annotated[str, Field(min_length=1, max_length=80)]
+    """As people read it."""
+
+    vertices: tuple[Place, ...]
+    """Corners as [latitude, longitude] in degrees, at least three, in order."""
+
+    @field_validator("vertices")
+    @classmethod
+    def _is_simple(cls, value: tuple[Position, ...]) -> tuple[Position, ...]:
+        ring = value[:-1] if len(value) > 3 and value[0] == value[-1] else value
+        if len(ring) < 3:
+            raise wrong("at least three corners", "Add corners.")
+        if not Polygon([(p.longitude_deg, p.latitude_deg) for p in ring]).is_valid:
+            raise wrong(
+                "a polygon whose sides do not cross",
+                "List the corners in the order of a walk around the zone.",
+            )
+        return ring
+
+
+class Config(Section):
+    """The whole file. Every key has a default that works on one machine."""
+
+    mode: Mode = Mode.LIVE
+    """live for a watch; demo and test for the simulated coast."""
+
+    centre: CentreConfig = CentreConfig()
+    console: ConsoleConfig = ConsoleConfig()
+    store: StoreConfig = StoreConfig()
+    recording: RecordingConfig = RecordingConfig()
+    watch: WatchConfig = WatchConfig()
+    stations: StationsConfig = StationsConfig()
+    rules: RulesConfig = RulesConfig()
+    zone: Mapping[Name, ZoneConfig] = Field(default_factory=dict)
+    """[zone.<id>]: a watch zone."""
+
+    @model_validator(mode="after")
+    def _is_of_one_mind(self) -> Self:
+        if self.mode is Mode.LIVE and any(
+            n.is_loopback for n in self.stations.networks
+        ):
+            raise wrong(
+                'no loopback network while mode = "live"',
+                'Take the loopback network out, or set mode = "demo".',
+            )
+        return self
+
+    @property
+    def zones(self) -> tuple[WatchZone, ...]:
+        """The watch zones as the rules and the console know them."""
+        return tuple(
+            WatchZone(zone_id=ZoneId(key), name=zone.name, vertices=zone.vertices)
+            for key, zone in self.zone.items()
+        )
+
+    @property
+    def store_path(self) -> Path:
+        """The must-not-lose database."""
+        return self.store.directory / "almenara.db"
+
+    def beside(self, folder: Path) -> Self:
+        """The same with its relative folders resolved against ``folder``."""
+        return self.model_copy(
+            update={
+                "store": StoreConfig(directory=folder / self.store.directory),
+                "stations": self.stations.model_copy(
+                    update={
+                        "file_folders": tuple(
+                            folder / each for each in self.stations.file_folders
+                        )
+                    }
+                ),
+                "recording": self.recording.model_copy(
+                    update={"directory": folder / self.recording.directory}
+                ),
+            }
+        )

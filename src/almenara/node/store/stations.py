@@ -1,0 +1,85 @@
+"""The registry of stations: each change is a new version, the old ones stay."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+from pydantic import TypeAdapter
+
+from almenara.core.coast import Station
+from almenara.core.ids import PersonId
+from almenara.evidence.audit import AuditEntry
+from almenara.node.store import audit
+from almenara.node.store.base import UtcMicros, metadata
+from almenara.node.store.database import Store
+from almenara.node.store.text import from_text, to_text
+
+station_version = sa.Table(
+    "station_version",
+    metadata,
+    sa.Column("version", sa.Integer, primary_key=True),
+    sa.Column("at", UtcMicros, nullable=False),
+    sa.Column("author", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("stations", sa.Text, nullable=False),
+)
+
+_STATIONS: TypeAdapter[tuple[Station, ...]] = TypeAdapter(tuple[Station, ...])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegistryVersion:
+    """Who changed the registry, when and why."""
+
+    version: int
+    at: datetime
+    author: PersonId
+    reason: str
+
+
+class SqlStationRegistry:
+    """Fulfils ``node.shore.Registry``."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def save(
+        self, stations: Sequence[Station], *, reason: str, entry: AuditEntry
+    ) -> None:
+        """Keep a new version, with the audit entry that says who and when."""
+        row = {
+            "at": entry.at,
+            "author": entry.actor.person_id,
+            "reason": reason,
+            "stations": to_text(_STATIONS, tuple(stations)),
+        }
+
+        def work(connection: sa.Connection) -> None:
+            connection.execute(sa.insert(station_version).values(row))
+            audit.append(connection, (entry,))
+
+        await self._store.write(work)
+
+    async def load(self) -> tuple[Station, ...]:
+        """The newest version; empty before the first."""
+        newest = sa.select(station_version.c.stations)
+        newest = newest.order_by(station_version.c.version.desc()).limit(1)
+
+        def work(connection: sa.Connection) -> str | None:
+            return connection.execute(newest).scalar_one_or_none()
+
+        text = await self._store.read(work)
+        return () if text is None else from_text(_STATIONS, text)
+
+    async def history(self) -> tuple[RegistryVersion, ...]:
+        """All versions, newest first."""
+        table = station_version
+        columns = (table.c.version, table.c.at, table.c.author, table.c.reason)
+        wanted = sa.select(*columns).order_by(table.c.version.desc())
+
+        def work(connection: sa.Connection) -> tuple[RegistryVersion, ...]:
+            rows = connection.execute(wanted).mappings()
+            return tuple(RegistryVersion(**row) for row in rows)
+
+        return await self._store.read(work)

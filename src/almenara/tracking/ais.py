@@ -1,0 +1,112 @@
+"""From what ships broadcast to observations, believing only what a hull could do.
+
+An MMSI is a claim. Two places that one hull cannot reach are two hulls until somebody
+knows better: a single jump is set aside, a jump that lasts becomes a second hull, and
+nothing is merged or dropped. Distress devices are never doubted.
+
+Source: docs/design/tracking.md, "AIS".
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from almenara.core.ais import AisReport
+from almenara.core.values import Position
+from almenara.geo.geodesy import inverse
+from almenara.tracking.observations import AisObservation
+
+ACCURATE_STD_M = 5.0
+COARSE_STD_M = 30.0
+LONG_RANGE_STD_M = 53.0
+"""Quantisation of message 27, which counts in tenths of a minute."""
+
+FASTEST_MPS = 30.87
+"""60 kn: no hull goes faster; search aircraft are exempt."""
+
+SLACK_M = 500.0
+JUMPS_TO_BELIEVE = 3
+LONG_RANGE_MESSAGE = 27
+AIRCRAFT_MESSAGE = 9
+FORGET_AFTER = timedelta(minutes=30)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Hull:
+    """Where somebody with this MMSI last was, and how often that made sense."""
+
+    at: datetime
+    position: Position
+    reports: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Voyage:
+    """What was last said of a ship in messages without a position."""
+
+    ship_name: str | None = None
+    length_m: float | None = None
+
+
+class AisSense:
+    """Judges reports one by one; keeps the last place of every hull."""
+
+    def __init__(self) -> None:
+        self._hulls: dict[int, list[_Hull]] = {}
+        self._voyages: dict[int, _Voyage] = {}
+        self.set_aside = 0
+        """Positions that no known hull could have reached, so far."""
+
+    def duplicates(self) -> frozenset[int]:
+        """MMSIs that more than one hull lives by."""
+        return frozenset(
+            mmsi
+            for mmsi, hulls in self._hulls.items()
+            if sum(hull.reports >= JUMPS_TO_BELIEVE for hull in hulls) > 1
+        )
+
+    def observe(self, report: AisReport) -> AisObservation | None:
+        """The observation a report makes; None without a place, or set aside."""
+        known = self._voyages.get(report.mmsi, _Voyage())
+        voyage = _Voyage(
+            ship_name=report.ship_name or known.ship_name,
+            length_m=report.length_m or known.length_m,
+        )
+        self._voyages[report.mmsi] = voyage
+        if report.position is None:
+            return None
+        if not self._is_believable(report, report.position):
+            self.set_aside += 1
+            return None
+        long_range = report.message_type == LONG_RANGE_MESSAGE
+        std_m = ACCURATE_STD_M if report.accurate else COARSE_STD_M
+        return AisObservation(
+            receiver_id=report.receiver_id,
+            mmsi=report.mmsi,
+            observed_at=report.received_at,
+            position=report.position,
+            position_std_m=std_m + LONG_RANGE_STD_M * long_range,
+            speed_mps=None if long_range else report.speed_mps,
+            course_deg=None if long_range else report.course_deg,
+            ship_name=voyage.ship_name,
+            length_m=voyage.length_m,
+        )
+
+    def _is_believable(self, report: AisReport, position: Position) -> bool:
+        if report.is_distress_device or report.message_type == AIRCRAFT_MESSAGE:
+            return True
+        now = report.received_at
+        hulls = [
+            hull
+            for hull in self._hulls.get(report.mmsi, [])
+            if now - hull.at < FORGET_AFTER
+        ]
+        self._hulls[report.mmsi] = hulls
+        for index, hull in enumerate(hulls):
+            within_m = SLACK_M + FASTEST_MPS * abs((now - hull.at).total_seconds())
+            if inverse(hull.position, position)[0] <= within_m:
+                hulls[index] = replace(
+                    hull, at=now, position=position, reports=hull.reports + 1
+                )
+                return hulls[index].reports >= JUMPS_TO_BELIEVE or index == 0
+        hulls.append(_Hull(at=now, position=position, reports=1))
+        return len(hulls) == 1

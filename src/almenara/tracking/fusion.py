@@ -1,0 +1,677 @@
+"""One system track for one boat, whoever saw it.
+
+A local track that belongs to a system track is tried there first, as is an MMSI; the
+rest competes for the least total cost. A newcomer must speak three times before it
+joins a track or founds one, so a coincidence binds nobody. What has no honest range
+stays a ray until it meets a track or a second bearing.
+
+A measurement that comes late (up to ``LATEST``) is applied at its own instant: compared
+with where the track was then, through its velocity. Older ones are counted and left
+out. Nothing here reads a clock; the same calls give the same answers.
+
+Source: docs/design/tracking.md.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import count, groupby
+
+import numpy as np
+
+from almenara.core.coast import Camera
+from almenara.core.ids import CameraId, LocalTrackId, TrackId
+from almenara.core.values import Position
+from almenara.geo.fix import range_std_m
+from almenara.geo.geodesy import LocalPlane
+from almenara.geo.sea_surface import FloatArray, range_from_depression
+from almenara.tracking.association import associate
+from almenara.tracking.contacts import CONFIRM_LOOKS, Contact, tell
+from almenara.tracking.crossings import Crossings
+from almenara.tracking.eyes import Eye, apart
+from almenara.tracking.filters import MANOEUVRING_Q, Belief, predict, update
+from almenara.tracking.observations import (
+    AisObservation,
+    CameraObservation,
+    Observation,
+)
+from almenara.tracking.picture import Picture, Ray
+from almenara.tracking.reach import FASTEST_MPS
+
+GATE = 9.210
+"""Chi square, 99 %, two degrees of freedom."""
+
+GATE_4 = 13.277
+"""Likewise four."""
+
+STICKY_GATE = 13.816
+"""Who belongs here already is refused only at 99.9 %."""
+
+LATEST = timedelta(seconds=10)
+HOLD = timedelta(seconds=5)
+"""So long one camera's local track keeps another of the same camera out."""
+
+MISSES_TO_RELEASE = 3
+RAY_LIVES = timedelta(seconds=5)
+NEWCOMER_LIVES = timedelta(seconds=15)
+TIDY_EVERY = timedelta(seconds=2)
+WIDEST_MERGE_M = 1500.0
+FIRST_SPEED_STD_MPS = 5.0
+"""Boats go some 10 kn, either way; looks must say more than a needle's ends."""
+
+AIS_SPEED_STD_MPS = 0.5
+RAY_EXISTENCE = 0.5
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class _Newcomer:
+    """A local track that belongs to nobody yet."""
+
+    camera_id: CameraId
+    heard: list[CameraObservation] = field(default_factory=list[CameraObservation])
+    wins: dict[TrackId, int] = field(default_factory=dict[TrackId, int])
+    alone: int = 0
+    ranged: bool = False
+    """Whether its last look had a range."""
+
+
+class Fusion:
+    """The live picture of one centre. One caller; not for several threads."""
+
+    def __init__(
+        self,
+        cameras: Iterable[Camera],
+        *,
+        simulated: Collection[str] = (),
+        new_id: Callable[[], TrackId] | None = None,
+        is_sea: Callable[[Position], bool] | None = None,
+    ) -> None:
+        """Start with an empty sea.
+
+        Args:
+            cameras: Whose observations to expect; others are counted and left out.
+            simulated: Station, camera and receiver ids whose contacts are made.
+            new_id: Names new tracks; by default T1, T2…
+            is_sea: Whether a craft can be at a place; by default anywhere. What a
+                camera sees behind the far coast has a bearing and no place.
+        """
+        self._is_sea = is_sea or _anywhere
+        self._simulated = frozenset(simulated)
+        numbers = count(1)
+        self._new_id = new_id or (lambda: TrackId(f"T{next(numbers)}"))
+        self._plane: LocalPlane | None = None
+        self._cameras: dict[CameraId, Camera] = {}
+        self._eyes: dict[CameraId, Eye] = {}
+        self._columns: dict[CameraId, int] = {}
+        self._contacts: dict[TrackId, Contact] = {}
+        self._owner: dict[LocalTrackId, TrackId] = {}
+        self._owned: dict[LocalTrackId, TrackId] = {}
+        """Whom a local track belonged to before it was released."""
+
+        self._newcomers: dict[LocalTrackId, _Newcomer] = {}
+        self._crossings = Crossings()
+        self._alike: dict[tuple[TrackId, TrackId], int] = {}
+        self._tidied_at: datetime | None = None
+        self._merged: dict[TrackId, TrackId] = {}
+        self.left_out = 0
+        """Observations too late, or of cameras nobody knows."""
+        self.watch(cameras)
+
+    @property
+    def survivors(self) -> Mapping[TrackId, TrackId]:
+        """Tracks that turned out to be another one, and which."""
+        return self._merged
+
+    def watch(
+        self, cameras: Iterable[Camera], *, simulated: Collection[str] | None = None
+    ) -> None:
+        """Replace the camera list; tracks live on, a moved camera is a new one."""
+        if simulated is not None:
+            self._simulated = frozenset(simulated)
+        old, self._cameras = self._cameras, {c.camera_id: c for c in cameras}
+        if self._plane is None and self._cameras:
+            self._plane = LocalPlane.at(_middle(self._cameras.values()))
+        self._eyes = {}
+        for camera in self._cameras.values():
+            column = self._columns.setdefault(camera.camera_id, 2 * len(self._columns))
+            if self._plane is not None:
+                self._eyes[camera.camera_id] = Eye.of(camera, self._plane, column)
+            was = old.get(camera.camera_id)
+            if was is not None and was.pose != camera.pose:
+                for contact in self._contacts.values():
+                    contact.belief.cross[:, column : column + 2] = 0.0
+        width = 2 * len(self._columns)
+        for contact in self._contacts.values():
+            cross = contact.belief.cross
+            contact.belief.cross = np.hstack(
+                [cross, np.zeros((4, width - cross.shape[1]))]
+            )
+
+    def observe(self, observations: Sequence[Observation], now: datetime) -> None:
+        """Take in what the sensors say; any order, several sensors at once."""
+        timely = [o for o in observations if now - o.observed_at <= LATEST]
+        self.left_out += len(observations) - len(timely)
+        ordered = sorted(timely, key=lambda o: (o.observed_at, _sensor(o)))
+        for (at, sensor_id), group in groupby(
+            ordered, key=lambda o: (o.observed_at, _sensor(o))
+        ):
+            look = list(group)
+            seen = [o for o in look if isinstance(o, CameraObservation)]
+            if seen:
+                eye = self._eyes.get(CameraId(sensor_id))
+                if eye is None:
+                    self.left_out += len(seen)
+                else:
+                    self._look(eye, at, seen)
+            for said in look:
+                if isinstance(said, AisObservation):
+                    self._hear(said)
+        if self._tidied_at is None or now - self._tidied_at >= TIDY_EVERY:
+            self._tidied_at = now
+            self._tidy(now)
+
+    def picture(self, now: datetime) -> Picture:
+        """All contacts, moved to ``now``, and the rays of the last seconds."""
+        shown = [
+            contact
+            for contact in self._contacts.values()
+            if contact.confirmed and not contact.is_over(now)
+        ]
+        tracks = () if self._plane is None else tell(shown, now, self._plane)
+        return Picture(at=now, tracks=tracks, rays=tuple(self._rays(now)))
+
+    # -- cameras ---------------------------------------------------------------------
+
+    def _look(self, eye: Eye, at: datetime, seen: list[CameraObservation]) -> None:
+        """One camera at one instant: owners first, then the least total cost."""
+        contacts = list(self._contacts.values())
+        cost = self._costs(eye, at, contacts, seen)
+        ranged = eye.ranges(seen)
+        row = {contact.track_id: i for i, contact in enumerate(contacts)}
+        free: list[int] = []
+        busy: set[int] = set()
+        for j, observation in enumerate(seen):
+            owner = self._owner.get(observation.local_track_id)
+            if owner is None or owner not in row:
+                free.append(j)
+                continue
+            i = row[owner]
+            busy.add(i)
+            self._keep(
+                eye, contacts[i], observation, float(cost[i, j]), ranged=ranged[j]
+            )
+        if not free:
+            return
+        free = [
+            j for j in free if not self._is_part(eye, at, contacts, seen[j], cost[:, j])
+        ]
+        rivals = cost[:, free]
+        for i, contact in enumerate(contacts):
+            for k, j in enumerate(free):
+                local = seen[j].local_track_id
+                if i in busy or contact.holds_other(
+                    eye.camera.camera_id, local, at, HOLD
+                ):
+                    rivals[i, k] = np.inf
+        pairs = associate(rivals, gate=GATE)
+        for i, k in pairs.pairs:
+            self._meet(eye, seen[free[k]], contacts[i], ranged=ranged[free[k]])
+        for k in pairs.unpaired_observations:
+            self._meet(eye, seen[free[k]], None, ranged=ranged[free[k]])
+
+    def _is_part(
+        self,
+        eye: Eye,
+        at: datetime,
+        contacts: list[Contact],
+        look: CameraObservation,
+        cost: FloatArray,
+    ) -> bool:
+        """Whether a look is at another part of a ship that this camera follows.
+
+        Within the hull there is no room for a second one; what leaves it is heard.
+        """
+        return any(
+            contact.hull_m > 0.0
+            and cost[i] <= GATE
+            and contact.holds_other(eye.camera.camera_id, look.local_track_id, at, HOLD)
+            for i, contact in enumerate(contacts)
+        )
+
+    def _costs(
+        self,
+        eye: Eye,
+        at: datetime,
+        contacts: list[Contact],
+        seen: list[CameraObservation],
+        q: float | None = None,
+    ) -> FloatArray:
+        """Squared Mahalanobis distances, shape (contacts, seen)."""
+        if not contacts:
+            return np.empty((0, len(seen)))
+        dt = np.array([(at - c.at).total_seconds() for c in contacts])
+        x, cov = predict(
+            np.stack([c.belief.x for c in contacts]),
+            np.stack([c.belief.cov for c in contacts]),
+            dt,
+            np.array([c.q if q is None else q for c in contacts]),
+        )
+        columns = slice(eye.column, eye.column + 2)
+        cross = np.stack([c.belief.cross[:, columns] for c in contacts])
+        cross[:, :2] += cross[:, 2:] * dt[:, None, None]
+        sight = eye.sight(x[:, :2])
+        h, bias = sight.slopes, sight.bias
+        mixed = h @ cross[:, :2] * bias[:, None, :]
+        s = h @ cov[:, :2, :2] @ h.transpose(0, 2, 1) + mixed
+        s = s + mixed.transpose(0, 2, 1)
+        s[:, [0, 1], [0, 1]] += bias**2
+        s += _along_hull(h, np.array([c.hull_m for c in contacts]))
+        angles, variances = (
+            np.stack(part) for part in zip(*map(eye.seen, seen), strict=True)
+        )
+        off = apart(angles[None], sight.angles[:, None])
+        a = s[:, None, 0, 0] + variances[None, :, 0]
+        b = s[:, None, 1, 1] + variances[None, :, 1]
+        c = s[:, None, 0, 1]
+        result: FloatArray = (
+            b * off[..., 0] ** 2
+            - 2 * c * off[..., 0] * off[..., 1]
+            + a * off[..., 1] ** 2
+        ) / (a * b - c * c)
+        return result
+
+    def _keep(
+        self,
+        eye: Eye,
+        contact: Contact,
+        observation: CameraObservation,
+        cost: float,
+        *,
+        ranged: bool,
+    ) -> None:
+        """Try an observation on the track that its local track belongs to."""
+        local = observation.local_track_id
+        if cost > STICKY_GATE:
+            turned = self._costs(
+                eye, observation.observed_at, [contact], [observation], MANOEUVRING_Q
+            )[0, 0]
+            if turned > STICKY_GATE:
+                self._miss(contact, local)
+                return
+            contact.q = MANOEUVRING_Q
+        contact.judge_manoeuvre(min(cost, STICKY_GATE) / 2)
+        if not self._apply(eye, contact, observation, ranged=ranged):
+            self._miss(contact, local)
+
+    def _miss(self, contact: Contact, local: LocalTrackId) -> None:
+        """Note that a local track did not suit its owner; let it go after three."""
+        contact.misses[local] = contact.misses.get(local, 0) + 1
+        if contact.misses[local] >= MISSES_TO_RELEASE:
+            self._owned[local] = self._owner.pop(local)
+            del contact.misses[local]
+
+    def _apply(
+        self,
+        eye: Eye,
+        contact: Contact,
+        observation: CameraObservation,
+        *,
+        ranged: bool,
+    ) -> bool:
+        """Update a track by one look; by the bearing alone where it has no range.
+
+        A look after which the track would be faster than any boat is of something
+        else, however well it fits: then nothing is changed, and the answer is false.
+        """
+        at = max(observation.observed_at, contact.at)
+        lag = (observation.observed_at - at).total_seconds()
+        belief = contact.at_time(at)
+        # A late look saw where the track was then.
+        place = belief.x[:2] + belief.x[2:] * lag
+        sight = eye.sight(place[None])
+        seen, variance = eye.seen(observation)
+        off = apart(seen, sight.angles[0])
+        h = np.hstack([sight.slopes[0], sight.slopes[0] * lag])
+        h_bias = eye.bias_rows(sight.bias[0], belief.cross.shape[1])
+        rows = slice(0, 2 if ranged else 1)
+        updated = update(
+            belief,
+            off[rows],
+            h[rows],
+            (
+                np.diag(variance)
+                + _along_hull(sight.slopes, np.array([contact.hull_m]))[0]
+            )[rows, rows],
+            h_bias=h_bias[rows],
+        )
+        if np.hypot(*updated.x[2:]) > FASTEST_MPS:
+            return False
+        contact.belief = updated
+        contact.at = at
+        contact.simulated |= self._is_simulated(eye.camera)
+        contact.seen_by_camera(observation)
+        return True
+
+    # -- newcomers -------------------------------------------------------------------
+
+    def _meet(
+        self,
+        eye: Eye,
+        observation: CameraObservation,
+        contact: Contact | None,
+        *,
+        ranged: bool,
+    ) -> None:
+        """A local track that belongs to nobody spoke; ``contact`` would suit it."""
+        local = observation.local_track_id
+        newcomer = self._newcomers.setdefault(
+            local, _Newcomer(camera_id=observation.camera_id)
+        )
+        newcomer.heard = [*newcomer.heard[-7:], observation]
+        newcomer.ranged = ranged
+        if contact is not None:
+            newcomer.alone = 0
+            wins = newcomer.wins.get(contact.track_id, 0) + 1
+            newcomer.wins = {contact.track_id: wins}
+            if wins >= CONFIRM_LOOKS:
+                self._adopt(local, contact)
+                self._apply(eye, contact, observation, ranged=ranged)
+            return
+        newcomer.wins = {}
+        newcomer.alone += 1
+        if newcomer.alone >= CONFIRM_LOOKS and ranged:
+            known = zip(newcomer.heard, eye.ranges(newcomer.heard), strict=True)
+            looks = [look for look, has_range in known if has_range]
+            if not self._may_float(eye, looks[0]):
+                newcomer.ranged = False  # drawn as a ray
+                return
+            founded = self._found(self._first_belief(eye, looks[0]), looks[0])
+            self._adopt(local, founded)
+            for look in looks:
+                self._apply(eye, founded, look, ranged=True)
+
+    def _may_float(self, eye: Eye, look: CameraObservation) -> bool:
+        """Whether any part of the needle, two sigma each way, lies on water."""
+        if self._plane is None:
+            return True
+        place, ahead, std_m = _needle(eye, look)
+        steps = np.linspace(-2.0, 2.0, 5) * std_m
+        latitude, longitude = self._plane.from_plane(place + steps[:, None] * ahead)
+        return any(
+            self._is_sea(Position(latitude_deg=float(north), longitude_deg=float(east)))
+            for north, east in zip(latitude, longitude, strict=True)
+        )
+
+    def _adopt(self, local: LocalTrackId, contact: Contact) -> None:
+        self._newcomers.pop(local, None)
+        self._owner[local] = contact.track_id
+        before = self._contacts.get(self._owned.pop(local, contact.track_id))
+        if before is None or before is contact or before.mmsi is not None:
+            return
+        # The camera says it is one thing: a track that only this thing made was a
+        # wrong guess of its place, and its name goes on.
+        if {look.local_track_id for look in before.looks.values()} == {local}:
+            self._merge(contact.track_id, before.track_id, keeps_belief=True)
+
+    def _found(self, belief: Belief, by: Observation) -> Contact:
+        contact = Contact(
+            track_id=self._new_id(),
+            belief=belief,
+            at=by.observed_at,
+            first_seen_at=by.observed_at,
+            last_seen_at=by.observed_at,
+        )
+        self._contacts[contact.track_id] = contact
+        return contact
+
+    def _first_belief(self, eye: Eye, look: CameraObservation) -> Belief:
+        """Near the fix, far more doubtful than it: the looks themselves do the rest."""
+        place, _, std_m = _needle(eye, look)
+        return self._wide_belief(place, 3.0 * std_m + 20.0)
+
+    def _wide_belief(self, place: FloatArray, std_m: float) -> Belief:
+        return Belief(
+            x=np.array([place[0], place[1], 0.0, 0.0]),
+            cov=np.diag(
+                [std_m**2, std_m**2, FIRST_SPEED_STD_MPS**2, FIRST_SPEED_STD_MPS**2]
+            ),
+            cross=np.zeros((4, 2 * len(self._columns))),
+        )
+
+    def _rays(self, now: datetime) -> Iterable[Ray]:
+        for local, newcomer in self._newcomers.items():
+            last = newcomer.heard[-1]
+            eye = self._eyes.get(newcomer.camera_id)
+            if eye is None or now - last.observed_at > RAY_LIVES or newcomer.ranged:
+                continue
+            if last.existence < RAY_EXISTENCE:
+                continue
+            pose = eye.camera.pose
+            yield Ray(
+                camera_id=newcomer.camera_id,
+                local_track_id=local,
+                observed_at=last.observed_at,
+                origin=pose.position,
+                azimuth_deg=last.azimuth_deg % 360.0,
+                azimuth_std_deg=float(
+                    np.hypot(last.azimuth_std_deg, pose.azimuth_std_deg)
+                ),
+                existence=last.existence,
+            )
+
+    # -- AIS -------------------------------------------------------------------------
+
+    def _hear(self, said: AisObservation) -> None:
+        """A ship's own word: to the track of its MMSI if that fits, else a new one."""
+        if self._plane is None:
+            self._plane = LocalPlane.at(said.position)
+            self.watch(list(self._cameras.values()))
+        place = self._plane.to_plane(
+            said.position.latitude_deg, said.position.longitude_deg
+        )[0]
+        std_m = said.position_std_m + (said.length_m or 0.0) / 4
+        contact = min(
+            (c for c in self._contacts.values() if c.mmsi == said.mmsi),
+            key=lambda c: _distance2(c, said.observed_at, place, std_m),
+            default=None,
+        )
+        if (
+            contact is None
+            or _distance2(contact, said.observed_at, place, std_m) > STICKY_GATE
+        ):
+            contact = self._found(self._wide_belief(place, 10.0 * std_m), said)
+        self._apply_ais(contact, said, place, std_m)
+
+    def _apply_ais(
+        self, contact: Contact, said: AisObservation, place: FloatArray, std_m: float
+    ) -> None:
+        at = max(said.observed_at, contact.at)
+        lag = (said.observed_at - at).total_seconds()
+        belief = contact.at_time(at)
+        h = np.hstack([np.eye(2), np.eye(2) * lag])
+        z, variance = place, np.full(2, std_m**2)
+        if (
+            said.speed_mps is not None
+            and said.course_deg is not None
+            and self._plane is not None
+        ):
+            course = np.deg2rad(said.course_deg)
+            true = said.speed_mps * np.array([np.sin(course), np.cos(course)])
+            z = np.concatenate([z, self._plane.turn_at(place)[0].T @ true])
+            variance = np.append(variance, [AIS_SPEED_STD_MPS**2] * 2)
+            h = np.vstack([h, np.eye(4)[2:]])
+        contact.belief = update(belief, z - h @ belief.x, h, np.diag(variance))
+        contact.at = at
+        contact.simulated |= said.receiver_id in self._simulated
+        contact.seen_by_ais(said)
+
+    # -- order -----------------------------------------------------------------------
+
+    def _tidy(self, now: datetime) -> None:
+        self._cross(now)
+        self._merge_duplicates(now)
+        for track_id in [t for t, c in self._contacts.items() if c.is_over(now)]:
+            del self._contacts[track_id]
+        self._owner = {k: t for k, t in self._owner.items() if t in self._contacts}
+        self._owned = {k: t for k, t in self._owned.items() if t in self._contacts}
+        self._newcomers = {
+            local: newcomer
+            for local, newcomer in self._newcomers.items()
+            if now - newcomer.heard[-1].observed_at < NEWCOMER_LIVES
+        }
+
+    def _cross(self, now: datetime) -> None:
+        """Found tracks where two stations' rays have long agreed."""
+        rays = [
+            (self._eyes[n.camera_id], n.heard[-1])
+            for n in self._newcomers.values()
+            if n.camera_id in self._eyes
+            and len(n.heard) >= CONFIRM_LOOKS
+            and now - n.heard[-1].observed_at < RAY_LIVES
+            and n.heard[-1].existence >= RAY_EXISTENCE
+            and not n.ranged
+        ]
+        for a, b, place in self._crossings.sure(rays):
+            if not self._is_sea(self._position(place)):
+                continue
+            first, second = sorted((a, b), key=lambda s: s[1].observed_at)
+            if any(s[1].local_track_id in self._owner for s in (a, b)):
+                continue
+            contact = self._found(self._wide_belief(place, 5000.0), first[1])
+            for eye, look in (first, second):
+                self._adopt(look.local_track_id, contact)
+                self._apply(eye, contact, look, ranged=False)
+
+    def _position(self, place: FloatArray) -> Position:
+        plane = self._plane or LocalPlane.at(_middle(self._cameras.values()))
+        latitude, longitude = plane.from_plane(place[None])
+        return Position(
+            latitude_deg=float(latitude[0]), longitude_deg=float(longitude[0])
+        )
+
+    def _merge_duplicates(self, now: datetime) -> None:
+        """Two tracks that stay together three times, and could be one, become one."""
+        fresh = [
+            c for c in self._contacts.values() if now - c.last_seen_at < 3 * TIDY_EVERY
+        ]
+        alike: dict[tuple[TrackId, TrackId], int] = {}
+        for a, b in _near(fresh, now):
+            if _differ(a, b) or not _agree(a.at_time(now), b.at_time(now)):
+                continue
+            key = a.track_id, b.track_id
+            alike[key] = self._alike.get(key, 0) + 1
+        self._alike = alike
+        for (kept, gone), times in alike.items():
+            if times >= CONFIRM_LOOKS and {kept, gone} <= self._contacts.keys():
+                self._merge(kept, gone)
+
+    def _merge(
+        self, kept: TrackId, gone: TrackId, *, keeps_belief: bool = False
+    ) -> None:
+        survivor, other = self._contacts[kept], self._contacts[gone]
+        if other.confirmed and not survivor.confirmed and not keeps_belief:
+            kept, gone, survivor, other = gone, kept, other, survivor
+        survivor.absorb(other, keeps_belief=keeps_belief)
+        del self._contacts[gone]
+        self._merged = {
+            was: kept if now == gone else now for was, now in self._merged.items()
+        } | {gone: kept}
+        self._owner = {k: kept if t == gone else t for k, t in self._owner.items()}
+
+    def _is_simulated(self, camera: Camera) -> bool:
+        return bool({camera.camera_id, camera.station_id} & self._simulated)
+
+
+def _along_hull(slopes: FloatArray, hull_m: FloatArray) -> FloatArray:
+    """Covariance of angles (n, 2, 2) because a look may be at any part of a ship."""
+    result: FloatArray = (hull_m[:, None, None] / 4.0) ** 2 * (
+        slopes @ slopes.transpose(0, 2, 1)
+    )
+    return result
+
+
+def _anywhere(_: Position) -> bool:
+    return True
+
+
+def _needle(eye: Eye, look: CameraObservation) -> tuple[FloatArray, FloatArray, float]:
+    """A look's place on the plane, the unit vector away from the camera, and sigma."""
+    azimuth = np.deg2rad(look.azimuth_deg)
+    range_m = float(
+        range_from_depression(-look.elevation_deg, eye.camera.pose.height_m)
+    )
+    ahead = eye.frame.turn.T @ np.array([np.sin(azimuth), np.cos(azimuth)])
+    std_m = float(range_std_m(eye.camera, range_m, look.elevation_std_deg))
+    return eye.frame.foot_m + range_m * ahead, ahead, std_m
+
+
+def _sensor(observation: Observation) -> str:
+    if isinstance(observation, CameraObservation):
+        return observation.camera_id
+    return observation.receiver_id
+
+
+def _middle(cameras: Iterable[Camera]) -> Position:
+    """About the middle of the stations; right across the date line too."""
+    places = [camera.pose.position for camera in cameras]
+    first = places[0].longitude_deg
+    east = [(p.longitude_deg - first + 180.0) % 360.0 - 180.0 for p in places]
+    longitude = first + sum(east) / len(places)
+    return Position(
+        latitude_deg=sum(p.latitude_deg for p in places) / len(places),
+        longitude_deg=(longitude + 180.0) % 360.0 - 180.0,
+    )
+
+
+def _distance2(
+    contact: Contact, at: datetime, place: FloatArray, std_m: float
+) -> float:
+    """Squared Mahalanobis distance of a place, whether or not the contact turned."""
+    belief = contact.at_time(at, MANOEUVRING_Q)
+    off = place - belief.x[:2]
+    cov = belief.cov[:2, :2] + np.eye(2) * std_m**2
+    return float(off @ np.linalg.solve(cov, off))
+
+
+def _near(contacts: list[Contact], now: datetime) -> list[tuple[Contact, Contact]]:
+    """Pairs that might be one by their places alone, in the order given."""
+    if len(contacts) < 2:
+        return []
+    dt = np.array([(now - c.at).total_seconds() for c in contacts])
+    x, cov = predict(
+        np.stack([c.belief.x for c in contacts]),
+        np.stack([c.belief.cov for c in contacts]),
+        dt,
+        np.array([c.q for c in contacts]),
+    )
+    off = x[:, None, :2] - x[None, :, :2]
+    spread = cov[:, 0, 0] + cov[:, 1, 1]
+    # What two tracks share may at most double the doubt between them.
+    reach2 = 2.0 * GATE_4 * (spread[:, None] + spread[None, :])
+    rows, columns = np.nonzero(np.triu((off**2).sum(axis=2) <= reach2, 1))
+    return [(contacts[i], contacts[j]) for i, j in zip(rows, columns, strict=True)]
+
+
+def _agree(a: Belief, b: Belief) -> bool:
+    """Whether place and velocity are one, counting errors that both share once."""
+    off = a.x - b.x
+    shared = a.cross @ b.cross.T
+    cov = a.cov + b.cov - shared - shared.T
+    if np.linalg.eigvalsh(cov[:2, :2])[1] > WIDEST_MERGE_M**2:
+        return False
+    return bool(off @ np.linalg.solve(cov, off) <= GATE_4)
+
+
+def _differ(a: Contact, b: Contact) -> bool:
+    """Whether two contacts cannot be one, however near they are."""
+    if a.mmsi is not None and b.mmsi is not None:
+        return True
+    for sensor_id in a.looks.keys() & b.looks.keys():
+        one, two = a.looks[sensor_id], b.looks[sensor_id]
+        if abs(one.seen_at - two.seen_at) < 2 * HOLD:
+            return True
+    for ship, boat in ((a, b), (b, a)):
+        if (ship.declared_length_m or 0.0) > 60.0 and boat.width_m is not None:
+            # Even bow on, a ship is a tenth as wide as it is long.
+            return boat.width_m < (ship.declared_length_m or 0.0) / 10
+    return False
