@@ -233,7 +233,7 @@ def fused(
 ) -> tuple[Tally, list[Picture]]:
     """All cameras and AIS through the fusion and the rules, counted once a second."""
     craft = {a.actor_id for a in scenario.actors if _is_craft(a)}
-    fusion = fusion_of(scenario)
+    fusion = fusion_of(scenario, shore)
     sense, chronicle = AisSense(), Chronicle()
     names, tally = Names(scenario), Tally()
     pictures: list[Picture] = []
@@ -280,7 +280,7 @@ def fused(
     return tally, pictures
 
 
-def fusion_of(scenario: Scenario) -> Fusion:
+def fusion_of(scenario: Scenario, shore: Shore) -> Fusion:
     """As the node makes it."""
     return Fusion(scenario.cameras(), is_sea=shore.is_sea)
 

@@ -104,6 +104,7 @@ def broadcast(
     mmsi: int = 224000001,
     speed_mps: float | None = None,
     course_deg: float | None = None,
+    length_m: float = 15.0,
 ) -> AisObservation:
     return AisObservation(
         receiver_id=ReceiverId("ais-1"),
@@ -114,5 +115,5 @@ def broadcast(
         speed_mps=speed_mps,
         course_deg=course_deg,
         ship_name="ALBORAN",
-        length_m=15.0,
+        length_m=length_m,
     )

@@ -6,6 +6,7 @@ import pytest
 from almenara.core.values import Position
 from almenara.geo.geodesy import LocalPlane, inverse
 from almenara.tracking.fusion import Fusion
+from almenara.tracking.observations import AisObservation
 from almenara.tracking.picture import SystemTrack, TrackState
 from tests.tracking.coast import NOON, Boat, Watcher, broadcast, camera
 
@@ -377,7 +378,7 @@ def test_two_boats_seen_in_turns_stay_two():
 
 
 def ship(t_s: float, at: Boat) -> AisObservation:
-    return heard(at.place(t_s), t_s, length_m=180.0)
+    return broadcast(at.place(t_s), t_s, length_m=180.0)
 
 
 def test_the_bridge_of_a_ship_that_says_who_she_is_is_no_contact():
@@ -432,7 +433,7 @@ def test_what_a_camera_sees_on_land_has_a_bearing_and_no_place():
 
     picture = fusion.picture(after(20))
     assert picture.tracks == ()
-    assert [ray.local_track_id for ray in picture.rays] == ["1"]
+    assert [ray.local_track_id for ray in picture.rays] == ["tarifa-day/1"]
 
 
 def test_a_boat_on_the_beach_line_is_not_lost_to_an_uncertain_range():

@@ -69,7 +69,7 @@ export function reason({ key, values }: Reason): string {
     case "adrift.minutes":
       return t("reason", "hardly moving for {minutes}", { minutes: fmt.minutes(n(values, "minutes")) });
     case "adrift.distance":
-      return t("reason", "{distance} from shore", { distance: fmt.distance(n(values, "distance_m")) });
+      return t("reason", "drifted {distance} since then", { distance: fmt.distance(n(values, "distance_m")) });
     case "silent.camera":
       return t("reason", "no pictures for {seconds}", { seconds: fmt.seconds(n(values, "seconds"), 0) });
     case "blind.camera":

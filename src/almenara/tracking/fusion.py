@@ -217,7 +217,10 @@ class Fusion:
         for i, k in pairs.pairs:
             self._meet(eye, seen[free[k]], contacts[i], ranged=ranged[free[k]])
         for k in pairs.unpaired_observations:
-            self._meet(eye, seen[free[k]], None, ranged=ranged[free[k]])
+            j = free[k]
+            # The hull may have been taken for the ship's a moment ago.
+            if not self._is_part(eye, at, contacts, seen[j], cost[:, j]):
+                self._meet(eye, seen[j], None, ranged=ranged[j])
 
     def _is_part(
         self,
