@@ -150,3 +150,19 @@ def test_a_rate_says_nothing_before_it_can():
 
     assert rate.per_s(1.0) is None
     assert rate.per_s(2.0) == 0.5
+
+
+def test_a_camera_whose_pictures_are_being_made_is_not_silent(
+    book: HealthBook, clock: ManualClock
+):
+    book.awaited = {CAM}
+    clock.advance(timedelta(minutes=2))
+    assert page(book).state == "connecting"
+    assert page(book).detail == "being rendered"
+    assert CAM not in {f.camera_id for f in book.facts()}
+
+    book.ready(CAM)
+    assert facts(book).silent_for == timedelta()
+
+    clock.advance(timedelta(seconds=11))
+    assert facts(book).silent_for == timedelta(seconds=11)

@@ -74,3 +74,12 @@ async def test_a_new_client_hears_every_ship_in_step_with_the_pictures():
     for state in ships(60.0):
         said = heard[state.actor.ais.mmsi]
         assert said["lat"] == pytest.approx(state.position.latitude_deg, abs=5e-4)
+
+
+@pytest.mark.anyio
+async def test_before_the_story_begins_no_ship_says_anything(clock):
+    server = AisServer(load_scenario("strait"), clock)
+    assert list(server.ships()) == []
+
+    server.begin(clock.now())
+    assert len(list(server.ships())) == len(ships())

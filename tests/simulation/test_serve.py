@@ -21,14 +21,15 @@ def test_the_process_serves_and_ends_with_its_input(tmp_path):
     ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
-        said = [json.loads(process.stdout.readline()) for _ in range(3)]
+        said = [json.loads(process.stdout.readline()) for _ in range(4)]
         url = f"rtsp://127.0.0.1:{said[0]['rtsp_port']}/a-day"
         with av.open(url, options={"rtsp_transport": "tcp"}, timeout=5) as source:
             frame = next(source.decode(video=0))
         process.stdin.close()
         assert process.wait(20) == 0
 
-    assert [line["event"] for line in said] == ["listening", "ready", "complete"]
+    told = [line["event"] for line in said]
+    assert told == ["listening", "ready", "complete", "again"]
     assert (frame.width, frame.height) == (320, 240)
 
 

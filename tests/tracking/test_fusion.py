@@ -458,3 +458,25 @@ def test_no_contact_is_faster_than_a_boat_can_be():
         fusion.observe([eye.see(runaway.place(t - 20), "1", t)], after(t))
         for track in fusion.picture(after(t)).tracks:
             assert np.hypot(*track.velocity_mps) <= 31.0
+
+
+def test_a_simulated_world_that_begins_anew_takes_its_contacts_along():
+    eye, real = watcher(), watcher(2, name="malabata-day")
+    boat = Boat(east_m=0, north_m=-5000)
+    other = Boat(east_m=2500, north_m=-6000)
+    fusion = Fusion(
+        [eye.camera, real.camera], simulated={eye.camera.camera_id, "ais-1"}
+    )
+    for t in range(20):
+        fusion.observe([eye.see(boat.place(t), "1", t)], after(t))
+        fusion.observe([real.see(other.place(t), "1", t)], after(t))
+    assert len(fusion.picture(after(20)).tracks) == 2
+
+    (gone,) = fusion.forget_simulated()
+
+    (left,) = fusion.picture(after(20)).tracks
+    assert not left.simulated
+    assert gone.track_id != left.track_id
+    for t in range(20, 24):
+        fusion.observe([eye.see(boat.place(0), "1", t)], after(t))
+    assert len(fusion.picture(after(24)).tracks) == 2

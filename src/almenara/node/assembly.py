@@ -81,6 +81,7 @@ class Node:
     accounts: SqlAccounts
     shore: Shore
     health: HealthBook
+    judge: Judge
     pipeline: Pipeline
     janitor: Janitor
     app: ASGIApp
@@ -153,6 +154,7 @@ async def _built(  # long: one line per part, in the order they need each other
     recorder.start()
     hub = LiveHub(clock)
     health = HealthBook(clock=clock, wanted_looks_per_s=config.watch.looks_per_s)
+    health.awaited = {c.camera_id for s in simulated for c in s.cameras}
     desk = AlarmDesk(SqlAlarmDesk(store), limits=limits)
     await desk.reload()
     judge = Judge(
@@ -223,6 +225,7 @@ async def _built(  # long: one line per part, in the order they need each other
         accounts=accounts,
         shore=shore,
         health=health,
+        judge=judge,
         pipeline=pipeline,
         janitor=Janitor(media, index, clock),
         app=create_app(ports, clock, ConsoleSettings(coast=COAST)),

@@ -7,7 +7,7 @@ shows and the facts the rules judge. What was not heard of is None and never zer
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from almenara.console.api.health import (
@@ -24,7 +24,7 @@ from almenara.core.time import Clock
 from almenara.detection import Condition
 from almenara.incidents.rules import CameraFacts
 from almenara.node.watch.frames import Look
-from almenara.stations.health import StreamHealth
+from almenara.stations.health import LinkState, StreamHealth
 
 RATE_WINDOW_S = 10.0
 RECORDS_WITHIN = timedelta(seconds=8)
@@ -87,6 +87,10 @@ class HealthBook:
     outside: Outside | None = None
     """Whom to ask for what is not noted here; known once everything is put together."""
 
+    awaited: set[CameraId] = field(default_factory=set[CameraId])
+    """Simulated cameras whose pictures are still being made: not silent, not yet there.
+    """
+
     _cameras: dict[CameraId, _CameraPage] = field(default_factory=dict)
     _receivers: dict[ReceiverId, _ReceiverPage] = field(default_factory=dict)
     _sheet: Health | None = None
@@ -119,6 +123,12 @@ class HealthBook:
         if isinstance(sensor, Camera):
             return self._cameras[sensor.camera_id].link
         return self._receivers[sensor.receiver_id].link
+
+    def ready(self, camera_id: CameraId) -> None:
+        """A simulated camera has its pictures now: from here on it must send."""
+        self.awaited.discard(camera_id)
+        if page := self._cameras.get(camera_id):
+            page.link.expected()
 
     def packet(self, camera_id: CameraId, packet: Packet) -> None:
         """A picture of the main stream arrived."""
@@ -158,6 +168,7 @@ class HealthBook:
                 camera=page.camera,
             )
             for name, page in self._cameras.items()
+            if name not in self.awaited
         )
 
     def latest(self) -> Health:
@@ -176,6 +187,8 @@ class HealthBook:
 
     def _camera(self, page: _CameraPage) -> CameraHealth:
         camera_id, link = page.camera.camera_id, page.link.report()
+        if camera_id in self.awaited:
+            link = replace(link, state=LinkState.CONNECTING, detail="being rendered")
         until = dropped = None
         if self.outside is not None:
             until = self.outside.durable_until(page.camera.main.stream_id)

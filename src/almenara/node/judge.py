@@ -120,6 +120,11 @@ class Judge:
         if (seen := self._ais.observe(report)) is not None:
             self._fusion.observe((seen,), now)
 
+    def begin_anew(self) -> None:
+        """The simulated world jumped back to its start: its contacts are no more."""
+        gone = self._fusion.forget_simulated()
+        self._ais.forget({contact.mmsi for contact in gone})
+
     async def run(self) -> None:
         """Judge until cancelled."""
         while True:

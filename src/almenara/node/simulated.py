@@ -15,6 +15,7 @@ from pathlib import Path
 import structlog
 
 from almenara.core.errors import AlmenaraError, ConfigError
+from almenara.core.ids import CameraId
 
 log = structlog.get_logger()
 
@@ -30,6 +31,9 @@ class CoastPorts:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rendering:
     """How far the pictures of the coast are made."""
+
+    camera_id: CameraId
+    """The one that is there now."""
 
     done: int
     """Cameras whose clips are there."""
@@ -76,8 +80,14 @@ class SimulatedCoast:
         )
         return self._ports
 
-    async def follow(self, progress: Callable[[Rendering], None]) -> None:
-        """Pass on how the rendering goes, until the process ends.
+    async def follow(
+        self, progress: Callable[[Rendering], None], again: Callable[[], None]
+    ) -> None:
+        """Pass on what the process says, until it ends.
+
+        Args:
+            progress: Told of every camera whose pictures are there.
+            again: Called when the story begins anew: all that moves jumps back.
 
         Raises:
             AlmenaraError: When the process ends on its own.
@@ -86,9 +96,13 @@ class SimulatedCoast:
             if said.get("event") == "ready":
                 progress(
                     Rendering(
-                        done=int(str(said["done"])), total=int(str(said["total"]))
+                        camera_id=CameraId(str(said["camera_id"])),
+                        done=int(str(said["done"])),
+                        total=int(str(said["total"])),
                     )
                 )
+            elif said.get("event") == "again":
+                again()
         raise AlmenaraError("the simulated coast ended")
 
     async def close(self) -> None:

@@ -13,6 +13,7 @@ import sys
 import webbrowser
 from collections.abc import Coroutine
 from datetime import timedelta
+from functools import partial
 from importlib.metadata import version
 
 import structlog
@@ -23,6 +24,7 @@ from almenara.core.errors import AlmenaraError, Fault, StoreError
 from almenara.evidence.access import Role
 from almenara.node.assembly import SERVICE, Node, assembled
 from almenara.node.config import Config, Mode
+from almenara.node.health import HealthBook
 from almenara.node.simulated import Rendering, SimulatedCoast
 
 log = structlog.get_logger()
@@ -165,7 +167,7 @@ async def _keep_coast(node: Node, coast: SimulatedCoast) -> None:
     """Follow the simulated coast; begin it anew on the same ports if it ends."""
     while True:
         try:
-            await coast.follow(_progress)
+            await coast.follow(partial(_progress, node.health), node.judge.begin_anew)
         except AlmenaraError as error:
             log.error("simulated_coast_ended", reason=str(error))
         await node.clock.sleep(COAST_AGAIN_AFTER)
@@ -174,7 +176,8 @@ async def _keep_coast(node: Node, coast: SimulatedCoast) -> None:
             await coast.open()
 
 
-def _progress(rendering: Rendering) -> None:
+def _progress(health: HealthBook, rendering: Rendering) -> None:
+    health.ready(rendering.camera_id)
     if not sys.stderr.isatty():
         return
     share = rendering.done / max(rendering.total, 1)

@@ -95,10 +95,13 @@ class AisServer:
     Args:
         scenario: Whose actors with AIS are heard.
         clock: Paces the reports.
-        epoch: When the world's time was zero, the same as the pictures'.
+        epoch: When the world's time was zero, the same as the pictures'; None while
+            the story has not begun: until then no ship says anything.
     """
 
-    def __init__(self, scenario: Scenario, clock: Clock, epoch: datetime) -> None:
+    def __init__(
+        self, scenario: Scenario, clock: Clock, epoch: datetime | None = None
+    ) -> None:
         self._scenario, self._clock, self.epoch = scenario, clock, epoch
         self._clients: set[asyncio.StreamWriter] = set()
         self._due: dict[int, _Due] = {}
@@ -117,7 +120,15 @@ class AisServer:
                 for client in self._clients:
                     client.transport.abort()
 
-    def _ships(self) -> Iterator[tuple[ActorState, Ais]]:
+    def begin(self, epoch: datetime) -> None:
+        """The story begins, or begins again: every ship reports at once."""
+        self.epoch = epoch
+        self._due.clear()
+
+    def ships(self) -> Iterator[tuple[ActorState, Ais]]:
+        """Who can be heard now: nobody before the story begins."""
+        if self.epoch is None:
+            return
         time_s = (self._clock.now() - self.epoch).total_seconds()
         for state in state_at(self._scenario, time_s):
             if state.actor.ais is not None:
@@ -127,7 +138,7 @@ class AisServer:
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         now = self._clock.now()
-        for state, ais in self._ships():
+        for state, ais in self.ships():
             _write(writer, static_sentences(state, ais))
             _write(writer, position_sentences(state, ais, now))
         self._clients.add(writer)
@@ -142,7 +153,7 @@ class AisServer:
     async def _speak(self) -> None:
         while True:
             now, at_s = self._clock.now(), self._clock.monotonic_s()
-            for state, ais in self._ships():
+            for state, ais in self.ships():
                 for sentence in self._said_now(state, ais, now, at_s):
                     for client in tuple(self._clients):
                         _write(client, [sentence])

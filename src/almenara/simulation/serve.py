@@ -1,8 +1,9 @@
 """The simulated coast as a process: ``python -m almenara.simulation.serve``.
 
 Says on standard output, one JSON object a line: ``listening`` with the ports, ``ready``
-for each camera whose clip is there, ``complete`` at the end of rendering. Ends when its
-standard input does, so it never outlives whoever started it.
+for each camera whose clip is there, ``complete`` at the end of rendering, ``again``
+whenever the story begins anew and everything in it jumps back to its start. Ends when
+its standard input does, so it never outlives whoever started it.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import threading
 import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from itertools import count
 from pathlib import Path
 
 from almenara.core.errors import AlmenaraError
@@ -50,7 +52,8 @@ async def serve(
 ) -> None:
     """Serve until standard input ends; the story starts with the hero's clip."""
     clock = HostClock()
-    rtsp, ais = RtspServer(clock), AisServer(scenario, clock, clock.now())
+    rtsp, ais = RtspServer(clock), AisServer(scenario, clock)
+    story = _Story(scenario, clock, rtsp, ais)
     for camera in scenario.cameras():
         rtsp.expect(camera.camera_id)
         rtsp.expect(f"{camera.camera_id}/analysis")
@@ -58,39 +61,54 @@ async def serve(
     async with rtsp.listening(rtsp_port) as rtsp_at, ais.listening(ais_port) as ais_at:
         say("listening", rtsp_port=rtsp_at, ais_port=ais_at, scenario=scenario.name)
         async with asyncio.TaskGroup() as tasks:
-            filling = tasks.create_task(_fill(scenario, cache, rtsp, ais, stop))
+            telling = tasks.create_task(story.fill(prepare(scenario, cache, stop=stop)))
+            repeating = tasks.create_task(story.repeat())
             await _end_of_input()
             stop.set()
-            filling.cancel()
+            telling.cancel()
+            repeating.cancel()
 
 
-async def _fill(
-    scenario: Scenario,
-    cache: Path,
-    rtsp: RtspServer,
-    ais: AisServer,
-    stop: threading.Event,
-) -> None:
-    """Give the server each clip as it becomes ready."""
-    coming = prepare(scenario, cache, stop=stop)
-    total = sum(len(station.cameras) for station in scenario.stations)
-    early: list[CameraClips] = []
-    done, started = 0, False
-    while (clips := await asyncio.to_thread(_next, coming)) is not None:
-        if not started and clips.camera_id != scenario.hero:
-            early.append(clips)  # the story has not begun: its zero is not known yet
-            continue
-        if not started:
-            rtsp.start_over(HostClock().now())
-            ais.epoch, started = rtsp.epoch, True
-        for ready in (clips, *early):
-            await _offer(rtsp, ready)
-            done += 1
-            epoch = rtsp.epoch.isoformat().replace("+00:00", "Z")
-            say("ready", camera_id=ready.camera_id, done=done, total=total, epoch=epoch)
-        early.clear()
-    if done == total:
-        say("complete", done=done, total=total)
+class _Story:
+    """Gives the servers each clip as it becomes ready, and begins anew at its end."""
+
+    def __init__(
+        self, scenario: Scenario, clock: HostClock, rtsp: RtspServer, ais: AisServer
+    ) -> None:
+        self._scenario, self._clock, self._rtsp, self._ais = scenario, clock, rtsp, ais
+        self._begun = asyncio.Event()
+
+    async def fill(self, coming: Iterator[CameraClips]) -> None:
+        """Offer clips in the order they come; the story starts with the hero's."""
+        total = len(self._scenario.cameras())
+        early: list[CameraClips] = []
+        done = 0
+        while (clips := await asyncio.to_thread(next, coming, None)) is not None:
+            early.append(clips)  # until the story begins its zero is not known yet
+            if clips.camera_id == self._scenario.hero:
+                self._rtsp.start_over(self._clock.now())
+                self._ais.begin(self._rtsp.epoch)
+                self._begun.set()
+            if not self._begun.is_set():
+                continue
+            for ready in early:
+                await _offer(self._rtsp, ready)
+                done += 1
+                epoch = self._rtsp.epoch.isoformat().replace("+00:00", "Z")
+                name = ready.camera_id
+                say("ready", camera_id=name, done=done, total=total, epoch=epoch)
+            early.clear()
+        if done == total:
+            say("complete", done=done, total=total)
+
+    async def repeat(self) -> None:
+        """Say when the story is over: everything jumps back to its start."""
+        await self._begun.wait()
+        for turn in count(1):
+            at = self._rtsp.epoch + turn * timedelta(seconds=self._scenario.loop_s)
+            await self._clock.sleep(max(at - self._clock.now(), timedelta()))
+            self._ais.begin(self._rtsp.epoch)
+            say("again", turn=turn)
 
 
 async def _offer(rtsp: RtspServer, clips: CameraClips) -> None:
@@ -98,10 +116,6 @@ async def _offer(rtsp: RtspServer, clips: CameraClips) -> None:
     if clips.analysis is not None:
         analysis = await asyncio.to_thread(read_clip, clips.analysis)
         rtsp.add(f"{clips.camera_id}/analysis", analysis)
-
-
-def _next(coming: Iterator[CameraClips]) -> CameraClips | None:
-    return next(coming, None)
 
 
 async def _end_of_input() -> None:

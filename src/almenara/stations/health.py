@@ -85,6 +85,10 @@ class StreamHealth:
         self._failures = 0
         self._detail = ""
 
+    def expected(self) -> None:
+        """From now on a picture is due: what never came is silent from here."""
+        self._began_s = self._clock.monotonic_s()
+
     def connecting(self) -> None:
         """Told by the session."""
         self._connections += 1

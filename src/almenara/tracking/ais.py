@@ -7,6 +7,7 @@ nothing is merged or dropped. Distress devices are never doubted.
 Source: docs/design/tracking.md, "AIS".
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -63,6 +64,10 @@ class AisSense:
             for mmsi, hulls in self._hulls.items()
             if sum(hull.reports >= JUMPS_TO_BELIEVE for hull in hulls) > 1
         )
+
+    def forget(self, mmsis: Collection[int | None]) -> None:
+        """Believe the next place of each of these ships, wherever it is."""
+        self._hulls = {m: h for m, h in self._hulls.items() if m not in mmsis}
 
     def observe(self, report: AisReport) -> AisObservation | None:
         """The observation a report makes; None without a place, or set aside."""

@@ -170,6 +170,24 @@ class Fusion:
             self._tidied_at = now
             self._tidy(now)
 
+    def forget_simulated(self) -> list[Contact]:
+        """Take simulated contacts out of the picture: their world began anew.
+
+        Returns:
+            What was taken out.
+        """
+        gone = [c for c in self._contacts.values() if c.simulated]
+        for contact in gone:
+            del self._contacts[contact.track_id]
+        self._owner = {k: t for k, t in self._owner.items() if t in self._contacts}
+        self._owned = {k: t for k, t in self._owned.items() if t in self._contacts}
+        self._newcomers = {
+            local: newcomer
+            for local, newcomer in self._newcomers.items()
+            if newcomer.camera_id not in self._simulated
+        }
+        return gone
+
     def picture(self, now: datetime) -> Picture:
         """All contacts, moved to ``now``, and the rays of the last seconds."""
         shown = [

@@ -66,6 +66,9 @@ JOIN_S, PART_S = 2.0, 3.0
 """How long a part must go along with its hull to be taken for it, and be off it to be
 a thing of its own again."""
 
+LIKELY_HULL = 0.5
+"""Share of the evidence for a thing of its own that makes it what carries a part."""
+
 TINY_M = 2.0
 """Narrower than most craft end on; what crosses the view shows its length."""
 
@@ -394,7 +397,13 @@ class LocalTracker:
     def _hang(self, part: int, hull: int) -> None:
         t = self._tracks
         if not t["confirmed"][hull]:
-            return
+            likely = LIKELY_HULL * self.confirm_at
+            if not t["confirmed"][part] or t["evidence"][hull] < likely:
+                return
+            # What stands firm stands on something: a long hull gains more slowly.
+            t["confirmed"][hull] = True
+            t["evidence"][hull] = max(float(t["evidence"][hull]), self.confirm_at)
+            t["best"][hull] = max(float(t["best"][hull]), self.confirm_at)
         earlier = t["number"][part] < t["number"][hull]
         if t["confirmed"][part] and earlier and not t["was_part"][part]:
             first, second = t["number"][part], t["number"][hull]
