@@ -19,13 +19,18 @@ from itertools import count
 from pathlib import Path
 
 from almenara.core.errors import AlmenaraError
-from almenara.core.time import EPOCH
+from almenara.core.time import EPOCH, Clock
+from almenara.geo.geodesy import inverse
 from almenara.simulation.ais_server import AisServer
 from almenara.simulation.clip import read_clip
 from almenara.simulation.clips import CameraClips, default_cache, prepare
 from almenara.simulation.rtsp_server import RtspServer
 from almenara.simulation.scenario import Scenario
 from almenara.simulation.scenario_file import load_scenario
+from almenara.simulation.world import state_at
+
+FAR_M = 400.0
+"""A jump that no gate of a tracker bridges."""
 
 
 class HostClock:
@@ -53,7 +58,7 @@ async def serve(
     """Serve until standard input ends; the story starts with the hero's clip."""
     clock = HostClock()
     rtsp, ais = RtspServer(clock), AisServer(scenario, clock)
-    story = _Story(scenario, clock, rtsp, ais)
+    story = Story(scenario, clock, rtsp, ais)
     for camera in scenario.cameras():
         rtsp.expect(camera.camera_id)
         rtsp.expect(f"{camera.camera_id}/analysis")
@@ -69,14 +74,14 @@ async def serve(
             repeating.cancel()
 
 
-class _Story:
+class Story:
     """Gives the servers each clip as it becomes ready, and begins anew at its end."""
 
     def __init__(
-        self, scenario: Scenario, clock: HostClock, rtsp: RtspServer, ais: AisServer
+        self, scenario: Scenario, clock: Clock, rtsp: RtspServer, ais: AisServer
     ) -> None:
         self._scenario, self._clock, self._rtsp, self._ais = scenario, clock, rtsp, ais
-        self._begun = asyncio.Event()
+        self.begun = asyncio.Event()
 
     async def fill(self, coming: Iterator[CameraClips]) -> None:
         """Offer clips in the order they come; the story starts with the hero's."""
@@ -88,8 +93,8 @@ class _Story:
             if clips.camera_id == self._scenario.hero:
                 self._rtsp.start_over(self._clock.now())
                 self._ais.begin(self._rtsp.epoch)
-                self._begun.set()
-            if not self._begun.is_set():
+                self.begun.set()
+            if not self.begun.is_set():
                 continue
             for ready in early:
                 await _offer(self._rtsp, ready)
@@ -102,13 +107,28 @@ class _Story:
             say("complete", done=done, total=total)
 
     async def repeat(self) -> None:
-        """Say when the story is over: everything jumps back to its start."""
-        await self._begun.wait()
+        """Say when the story is over: everything jumps back to its start.
+
+        A story so short that nothing gets far in it goes on without a word.
+        """
+        if farthest_m(self._scenario) < FAR_M:
+            return
+        await self.begun.wait()
         for turn in count(1):
             at = self._rtsp.epoch + turn * timedelta(seconds=self._scenario.loop_s)
             await self._clock.sleep(max(at - self._clock.now(), timedelta()))
             self._ais.begin(self._rtsp.epoch)
             say("again", turn=turn)
+
+
+def farthest_m(scenario: Scenario) -> float:
+    """How far the end of the story is from its start, for whoever gets farthest."""
+    start = {s.thing_id: s.position for s in state_at(scenario, 0.0)}
+    end = {s.thing_id: s.position for s in state_at(scenario, scenario.loop_s - 1e-3)}
+    return max(
+        (inverse(start[name], end[name])[0] for name in start.keys() & end.keys()),
+        default=0.0,
+    )
 
 
 async def _offer(rtsp: RtspServer, clips: CameraClips) -> None:
