@@ -21,9 +21,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import av
+from playwright.sync_api import sync_playwright
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from tests.chromium import CHROMIUM, FLAGS
 from tests.running import RunningNode, Visitor, running_node
 
 CACHE = Path(
@@ -121,6 +123,7 @@ def twenty(minutes: float = 10.0) -> dict[str, object]:
             looks = []
             while time.monotonic() - began < minutes * 60:
                 time.sleep(10)
+                visitor.get("/stations")  # an act: only watching on ends a session
                 looks.append(visitor.get("/health"))
             end = datetime.now(UTC)
             spent_s, after = time.monotonic() - began, _spent(node)
@@ -139,6 +142,7 @@ def twenty(minutes: float = 10.0) -> dict[str, object]:
 def _wait_for(visitor: Visitor, cameras: int, patience_s: float = 900) -> None:
     until = time.monotonic() + patience_s
     while time.monotonic() < until:
+        visitor.get("/stations")
         states = Counter(c["state"] for c in visitor.get("/health")["cameras"])
         if states["live"] >= cameras:
             return
@@ -189,25 +193,46 @@ def _looks(sheets: list[dict]) -> dict[str, object]:
     }
 
 
-def latency(alarms_wanted: int = 20) -> dict[str, object]:
-    """Capture time of the picture that raised an alarm → alarm on the socket."""
-    waits: list[float] = []
-    with tempfile.TemporaryDirectory() as folder:
+ON_SCREEN = """
+window.rows = [];
+const seen = new Set();
+const look = () => document.querySelectorAll("[data-alarm]").forEach((row) => {
+  const id = row.dataset.alarm;
+  if (seen.has(id)) return;
+  seen.add(id);
+  requestAnimationFrame(() => window.rows.push([id, Date.now()]));
+});
+look();
+new MutationObserver(look).observe(document.body, { childList: true, subtree: true });
+"""
+"""Notes when the row of an alarm is about to be painted for the first time."""
+
+
+def latency(minutes: float = 10.0) -> dict[str, object]:
+    """Capture time of the picture that raised an alarm → its row in a real browser."""
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as play:
         words = ("demo", "--directory", folder, "--port", "0")
+        browser = play.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
         with running_node(Path(folder), *words) as node:
-            seen: set[str] = set()
-            until = time.monotonic() + 240
-            for message in node.enter().picture():
-                now = datetime.now(UTC)
-                rows = message.get("alarms") or []
-                for alarm in rows if isinstance(rows, list) else rows["changed"]:
-                    fresh = alarm["alarm_id"] not in seen
-                    seen.add(alarm["alarm_id"])
-                    event = alarm["alerts"][0].get("observed_at")
-                    if fresh and event and message["type"] == "delta":
-                        waits.append((now - _time(event)).total_seconds())
-                if len(waits) >= alarms_wanted or time.monotonic() > until:
-                    break
+            page = browser.new_page(viewport={"width": 1920, "height": 1080})
+            page.goto(f"{node.address}/#enter={node.token}")
+            page.locator("section").first.wait_for()
+            page.evaluate(ON_SCREEN)
+            began = time.time()
+            page.wait_for_timeout(minutes * 60e3)
+            shown = {name: at_ms / 1000 for name, at_ms in page.evaluate("window.rows")}
+            found = page.evaluate(
+                "fetch('/api/v1/alarms?limit=1000').then((answer) => answer.json())"
+            )["items"]
+        browser.close()
+    waits = [
+        shown[alarm["alarm_id"]] - _time(alarm["alerts"][0]["observed_at"]).timestamp()
+        for alarm in found
+        if alarm["alerts"][0]["observed_at"]
+        and _time(alarm["raised_at"]).timestamp() > began
+        and len(alarm["alerts"]) == 1
+        and alarm["alarm_id"] in shown
+    ]
     return {
         "alarms": len(waits),
         "p50_s": round(percentile(waits, 0.5), 3),

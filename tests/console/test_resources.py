@@ -188,6 +188,13 @@ async def test_stills_are_one_consultation_a_quarter_of_an_hour(centre, page, cl
     assert len(centre.audit.entries) == 2
 
 
+async def test_a_camera_that_has_shown_nothing_yet_has_no_still(centre, page):
+    centre.recordings.still = None
+
+    assert (await page.get("/cameras/cam-1/still.jpg")).status_code == 204
+    assert centre.audit.entries == []
+
+
 async def test_without_an_audit_nothing_is_shown_and_nothing_is_done(centre, page):
     centre.audit.fails = True
 

@@ -30,10 +30,11 @@ export async function call<T>(method: string, path: string, body?: unknown): Pro
 export const get = <T>(path: string): Promise<T> => call<T>("GET", path);
 export const post = <T>(path: string, body?: unknown): Promise<T> => call<T>("POST", path, body);
 
-/** Bytes of a picture or a clip, with the time it was taken where the node says so. */
-export async function bytes(path: string): Promise<{ blob: Blob; capturedAt: string | null }> {
+/** Bytes of a picture or a clip, with the time it was taken where the node says so; null if there is none yet. */
+export async function bytes(path: string): Promise<{ blob: Blob; capturedAt: string | null } | null> {
   const response = await fetch(path, { credentials: "same-origin", cache: "no-store" });
   if (!response.ok) throw await refusalOf(response);
+  if (response.status === 204) return null;
   return { blob: await response.blob(), capturedAt: response.headers.get("X-Captured-At") };
 }
 

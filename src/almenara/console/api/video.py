@@ -134,7 +134,10 @@ def router(ports: VideoPorts, viewings: Viewings, gate: Gate) -> APIRouter:
     @api.get(
         "/cameras/{camera_id}/still.jpg",
         response_class=Response,
-        responses={200: {"content": {"image/jpeg": {}}}},
+        responses={
+            200: {"content": {"image/jpeg": {}}},
+            204: {"description": "The camera has shown no picture yet."},
+        },
     )
     async def still(
         camera_id: camera_in_path, caller: Annotated[Caller, Depends(looks)]
@@ -142,7 +145,7 @@ def router(ports: VideoPorts, viewings: Viewings, gate: Gate) -> APIRouter:
         await caller.must(Action.VIDEO_STILL, camera_header(ports.stations, camera_id))
         picture = ports.stills.latest(camera_id)
         if picture is None:
-            raise not_found()
+            return Response(status_code=204)
         thing = AuditObject(kind="camera", id=camera_id)
         if viewings.is_news(caller.session.token_hash, camera_id):
             await ports.audit.record(caller.entry(Action.VIDEO_STILL, thing))
