@@ -8,18 +8,33 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from almenara.core.errors import AlmenaraError
+from almenara.core.errors import AddressRefusedError, AlmenaraError
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 CURES = {
-    "station.address_refused": "allow its network in [stations] networks, and give no "
-    "password in it (docs/guide/stations.md)",
     "station.unreachable": "check power, network and address, then try again",
     "station.rejected": "check its user, password, path and codec",
 }
 """For errors whose own words say what and where, but not what to do."""
+
+REFUSALS = {
+    "scheme": "write rtsp://, rtsps:// or file:/",
+    "credentials": "take the name and password out: they would end up in lists and logs",
+    "network": "add its network to [stations] networks, if it is one of your stations",
+    "loopback": "this machine is no station; only the simulated coast lives on it",
+    "own": "this machine is no station; write the camera's own address",
+    "folder": "add its folder to [stations] file_folders, if it may play a camera",
+    "metadata": "no camera has this address; write the camera's own",
+    "link_local": "no camera has this address; write the camera's own",
+    "multicast": "no camera has this address; write the camera's own",
+    "unspecified": "no camera has this address; write the camera's own",
+    "translated": "write the camera's own address, in its plain form",
+}
+"""Why an address is refused, and what to do about it (docs/guide/stations.md)."""
+
+OTHERWISE = "write it as scheme://host:port/path, without spaces"
 
 
 class SpokenGroup(TyperGroup):
@@ -29,7 +44,7 @@ class SpokenGroup(TyperGroup):
         try:
             return super().invoke(ctx)
         except AlmenaraError as error:
-            cure = CURES.get(error.code)
+            cure = _cure(error)
             say(f"{error}; {cure}" if cure else str(error))
             raise typer.Exit(1) from error
         except BrokenPipeError:
@@ -37,6 +52,12 @@ class SpokenGroup(TyperGroup):
         except OSError as error:
             say(_of_the_system(error))
             raise typer.Exit(1) from error
+
+
+def _cure(error: AlmenaraError) -> str | None:
+    if isinstance(error, AddressRefusedError):
+        return REFUSALS.get(error.reason, OTHERWISE)
+    return CURES.get(error.code)
 
 
 def _of_the_system(error: OSError) -> str:
