@@ -21,7 +21,7 @@ CURES = {
 
 REFUSALS = {
     "scheme": "write rtsp://, rtsps:// or file:/",
-    "credentials": "take the name and password out: they would end up in lists and logs",
+    "credentials": "take the name and password out: they would end up in lists",
     "network": "add its network to [stations] networks, if it is one of your stations",
     "loopback": "this machine is no station; only the simulated coast lives on it",
     "own": "this machine is no station; write the camera's own address",
