@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import * as fmt from "../src/fmt";
 import { fill, firstLanguage, keyOf, plural } from "../src/i18n/catalogue";
 import { actOf, isTyping } from "../src/keys/keys";
+import { legible } from "../src/map/declutter";
 import { bearingDeg, destination, distanceM, ellipse, nearest, scaleBar, sector } from "../src/map/geometry";
 import { PATTERNS } from "../src/sound/patterns";
 import { counts, flashes, inOrder, neighbour, sounding } from "../src/state/alarms";
@@ -190,5 +191,19 @@ describe("keys and languages", () => {
     expect(firstLanguage(null, ["de-DE", "ar-MA"])).toBe("ar");
     expect(firstLanguage("fr", ["ar"])).toBe("fr");
     expect(firstLanguage(null, ["de"])).toBe("en");
+  });
+});
+
+describe("labels on the chart", () => {
+  const at = (id: string, x: number, y: number, rank = 3, must = false) => ({ id, x, y, text: "small craft\n7.0 kn", rank, must });
+
+  test("keeps all that stand apart", () => {
+    expect(legible([at("a", 0, 0), at("b", 0, 100), at("c", 300, 0)])).toEqual(new Set(["a", "b", "c"]));
+  });
+  test("gives up the one that matters less where two meet", () => {
+    expect(legible([at("a", 0, 0, 3), at("b", 5, 4, 2)])).toEqual(new Set(["b"]));
+  });
+  test("never gives up one that somebody must see", () => {
+    expect(legible([at("a", 0, 0, 4, true), at("b", 5, 4, 1, true), at("c", 2, 2, 0)])).toEqual(new Set(["a", "b"]));
   });
 });

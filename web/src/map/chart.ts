@@ -15,6 +15,7 @@ import { Circle, Fill, Stroke, Style } from "ol/style";
 import { defaults as interactions } from "ol/interaction/defaults";
 import type { Alarm, Place, Ray, Station, Track, Zone } from "../wire/types";
 import { flashes, standing } from "../state/alarms";
+import { legible } from "./declutter";
 import { destination, ellipse, scaleBar, sector } from "./geometry";
 import { drawContact, drawStation } from "./symbols";
 import type { Colours } from "./symbols";
@@ -90,7 +91,15 @@ export class Chart {
     this.fixed.clear(true);
     this.moving.clear(true);
     this.fixed.addFeatures([...this.zones(scene), ...this.stations(scene)]);
-    this.moving.addFeatures([...this.rays(scene), ...scene.tracks.flatMap((track) => this.track(track, scene))]);
+    const named = this.named(scene);
+    const cameras = new Set(scene.stations.flatMap((station) => station.cameras.map((camera) => camera.camera_id)));
+    this.moving.addFeatures([
+      ...this.rays(scene),
+      ...scene.tracks.flatMap((track) => this.track(track, scene, {
+        label: named.has(track.track_id) ? scene.label(track) : "",
+        bySensor: track.sensors.some((look) => cameras.has(look.sensor_id)),
+      })),
+    ]);
     if (!this.fitted && scene.stations.length > 0) this.fit(scene);
   }
 
@@ -186,8 +195,26 @@ export class Chart {
     });
   }
 
-  private track(track: Track, scene: Scene): Feature[] {
-    const alarm = scene.alarms.find((a) => a.subject.kind === "contact" && a.subject.id === track.track_id);
+  /** The contacts whose labels can be read; all of them before the map knows its size. */
+  private named(scene: Scene): Set<string> {
+    return legible(scene.tracks.map((track) => {
+      const px = this.map.getPixelFromCoordinate(xy(track.position)) as number[] | null;
+      const alarm = this.alarmOf(track, scene);
+      const selected = track.track_id === scene.selected;
+      return {
+        id: track.track_id, x: px?.[0] ?? 0, y: px?.[1] ?? 0, text: scene.label(track),
+        rank: selected ? 0 : alarm ? 1 : track.state === "confirmed" ? (track.mmsi === null ? 2 : 3) : 4,
+        must: px === null || selected || (alarm !== undefined && standing(alarm) !== "acknowledged"),
+      };
+    }));
+  }
+
+  private alarmOf(track: Track, scene: Scene): Alarm | undefined {
+    return scene.alarms.find((a) => a.subject.kind === "contact" && a.subject.id === track.track_id);
+  }
+
+  private track(track: Track, scene: Scene, { label, bySensor }: { label: string; bySensor: boolean }): Feature[] {
+    const alarm = this.alarmOf(track, scene);
     const selected = track.track_id === scene.selected;
     const at = xy(track.position);
     this.places.push({ pick: { kind: "contact", id: track.track_id }, at });
@@ -217,9 +244,9 @@ export class Chart {
       renderer: (px, { context, pixelRatio }) =>
         drawContact(context, px as Coordinate, pixelRatio, this.paint, {
           colour, selected, lost: track.state === "lost", faint: track.state === "coasting" || track.state === "tentative",
-          hasAis: track.mmsi !== null, bySensor: track.mmsi === null || track.sensors.length > 1,
+          hasAis: track.mmsi !== null, bySensor: bySensor || track.mmsi === null,
           course_deg: track.course_deg, frame: alarm !== undefined && alarm.priority !== "caution" && (!flashes(alarm) || scene.flashOn),
-          dotted: track.simulated, label: scene.label(track), font: FONT,
+          dotted: track.simulated, label, font: FONT,
         }),
     }));
     return [...features, symbol];
