@@ -34,6 +34,7 @@ from almenara.core.time import EPOCH, Clock, to_micros
 from almenara.recording.files import Files
 from almenara.recording.index import SegmentIndex
 from almenara.recording.segmenter import Fragment, Segmenter
+from almenara.recording.threads import name_this_thread
 from almenara.recording.writer import SegmentWriter
 
 log = structlog.get_logger(__name__)
@@ -214,6 +215,7 @@ class Recorder:
     # The rest runs on the thread alone.
 
     def _run(self) -> None:
+        name_this_thread("recorder")
         while True:
             try:
                 order = self._orders.get(timeout=TICK_S)

@@ -33,6 +33,7 @@ from sqlalchemy import event
 from sqlalchemy.pool import QueuePool, StaticPool
 
 from almenara.core.errors import SchemaTooNewError, StoreError
+from almenara.recording.threads import name_this_thread
 
 T = TypeVar("T")
 Work = Callable[[sa.Connection], T]
@@ -142,6 +143,7 @@ class Store:
         self.close()
 
     def _write_forever(self) -> None:
+        name_this_thread(self._thread.name)
         with self.engine.connect() as connection:
             while (job := self._jobs.get()) is not None:
                 waiting = self._waiting(job)
