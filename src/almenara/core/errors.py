@@ -11,6 +11,9 @@
     + TargetFullError           no space left; worth retrying when space returns
   * StoreError                  the store cannot be used
     + SchemaTooNewError         a newer Almenara wrote it
+  * EvidenceError               the evidence log cannot be kept, or is not sound
+    + KeyFileError              a private key is missing, or others could read it
+    + TimeStampError            no time stamp, or one that proves nothing; worth retrying
   * PortInUseError              another program listens there
 
 A caller decides by class, never by message. ``code`` is stable across releases and
@@ -129,6 +132,25 @@ class SchemaTooNewError(StoreError):
     """The store was written by a newer Almenara; this one would damage it."""
 
     code = "store.too_new"
+
+
+class EvidenceError(AlmenaraError):
+    """The evidence log cannot be kept, or does not hold together."""
+
+    code = "evidence"
+
+
+class KeyFileError(EvidenceError):
+    """A private key is missing, damaged, or open to others."""
+
+    code = "evidence.key"
+
+
+class TimeStampError(EvidenceError):
+    """The time-stamp authority does not answer, or its answer proves nothing."""
+
+    code = "evidence.time_stamp"
+    retryable = True
 
 
 class PortInUseError(AlmenaraError):

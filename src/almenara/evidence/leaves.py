@@ -419,9 +419,10 @@ def key_statement(event: KeyEvent) -> bytes:
 
 def _plain(value: Any) -> dict[str, Any]:
     """A dataclass as JSON has it."""
+    kind: Any = type(value)
     return {
-        _key(name, kind): _json(getattr(value, name))
-        for name, kind in _hints(type(value)).items()
+        _key(name, hint): _json(getattr(value, name))
+        for name, hint in _hints(kind).items()
     }
 
 
@@ -437,7 +438,7 @@ def _json(value: Any) -> Any:
     return _plain(value) if is_dataclass(value) else value
 
 
-def _read(kind: type[Any], plain: Any) -> Any:
+def _read(kind: Any, plain: Any) -> Any:
     hints = _hints(kind)
     keys = {name: _key(name, hint) for name, hint in hints.items()}
     if not isinstance(plain, dict) or set(plain) != set(keys.values()):

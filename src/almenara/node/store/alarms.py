@@ -4,10 +4,10 @@ An alarm is shown only after this transaction: what a person sees survives a pow
 Rows are never deleted here.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 import sqlalchemy as sa
 from pydantic import TypeAdapter
@@ -15,6 +15,7 @@ from pydantic import TypeAdapter
 from almenara.core.ids import AlarmId, PersonId
 from almenara.core.labels import Labels
 from almenara.evidence.audit import AuditEntry
+from almenara.evidence.leaves import AlarmStep
 from almenara.incidents.alarm import (
     Alarm,
     AlarmState,
@@ -23,7 +24,7 @@ from almenara.incidents.alarm import (
     Subject,
     SubjectKind,
 )
-from almenara.node.store import audit
+from almenara.node.store import audit, evidence_log
 from almenara.node.store.base import UtcMicros, metadata
 from almenara.node.store.database import Store
 from almenara.node.store.text import from_text, to_text
@@ -131,10 +132,11 @@ class SqlAlarmDesk:
 
         def work(connection: sa.Connection) -> None:
             for step in steps:
-                _keep(connection, step.after)
-                connection.execute(
-                    sa.insert(alarm_trail).values(_trail_row(step, person_id))
-                )
+                kept = _keep(connection, step.after)
+                row = _trail_row(step, person_id)
+                step_id = connection.execute(sa.insert(alarm_trail), row).lastrowid
+                leaf = trail_leaf({**row, "step_id": step_id}, alarm_sha256(kept))
+                evidence_log.append(connection, leaf)
             audit.append(connection, lines)
 
         await self._store.write(work)
@@ -178,8 +180,19 @@ class SqlAlarmDesk:
         return await self._store.read(work)
 
 
-def _keep(connection: sa.Connection, kept: Alarm) -> None:
-    row = {
+def alarm_sha256(row: Mapping[str, object]) -> bytes:
+    """What a leaf commits to of an alarm's whole row."""
+    return evidence_log.row_sha256(row)
+
+
+def trail_leaf(row: Mapping[str, Any], alarm_sha256: bytes) -> AlarmStep:
+    """What the log says of a step, made of its row."""
+    names = (each.name for each in fields(AlarmStep) if each.name != "alarm_sha256")
+    return AlarmStep(**{n: row[n] for n in names}, alarm_sha256=alarm_sha256)
+
+
+def _keep(connection: sa.Connection, kept: Alarm) -> dict[str, object]:
+    row: dict[str, object] = {
         "alarm_id": kept.alarm_id,
         "subject_kind": kept.subject.kind.value,
         "subject_id": kept.subject.id,
@@ -199,6 +212,7 @@ def _keep(connection: sa.Connection, kept: Alarm) -> None:
     )
     if changed.rowcount == 0:
         connection.execute(sa.insert(alarm).values(row))
+    return row
 
 
 def _alarm(row: sa.RowMapping) -> Alarm:

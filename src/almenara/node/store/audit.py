@@ -1,9 +1,11 @@
 """The audit in the store: appended in the act's own transaction, never changed.
 
 The database itself refuses to change or delete an entry (triggers of migration 0002).
-Numbers have no holes because one thread writes and what fails is rolled back.
+Numbers have no holes because one thread writes and what fails is rolled back. The
+person's own words lie in ``personal_text``: entry and leaf hold what commits to them.
 """
 
+import json
 from collections.abc import Iterable
 
 import sqlalchemy as sa
@@ -17,6 +19,8 @@ from almenara.evidence.audit import (
     AuditResult,
     RecordedEntry,
 )
+from almenara.evidence.leaves import AuditAct, canonical
+from almenara.node.store import evidence_log
 from almenara.node.store.base import UtcMicros, metadata
 from almenara.node.store.database import Store
 from almenara.node.store.text import from_text, to_text
@@ -38,16 +42,36 @@ audit = sa.Table(
     sa.Column("result", sa.Text, nullable=False),
     sa.Column("justification", sa.Text),
     sa.Column("size_bytes", sa.BigInteger),
+    sa.Column("personal", sa.LargeBinary),
 )
 sa.Index("audit_object", audit.c.object_kind, audit.c.object_id)
 
 _ACTOR = TypeAdapter(AuditActor)
+_TEXT = evidence_log.personal_text
+ENTRIES = sa.select(audit, _TEXT.c.text).select_from(
+    sa.outerjoin(audit, _TEXT, audit.c.personal == _TEXT.c.commitment)
+)
 
 
 def append(connection: sa.Connection, entries: Iterable[AuditEntry]) -> None:
     """Write entries in the caller's transaction: with the act, or not at all."""
     for entry in entries:
-        connection.execute(sa.insert(audit).values(_row(entry)))
+        personal = evidence_log.keep_text(connection, personal_of(entry))
+        row = {**_row(entry), "personal": personal}
+        seq = connection.execute(sa.insert(audit), row).lastrowid
+        evidence_log.append(connection, _leaf(seq, entry, personal))
+
+
+def personal_of(entry: AuditEntry) -> str:
+    """What of an entry may have to be erased one day, as one text."""
+    actor = entry.actor
+    text = {
+        "address": actor.address,
+        "justification": entry.justification,
+        "name": actor.name,
+        "session": actor.session,
+    }
+    return canonical(text).decode()
 
 
 class SqlAuditLog:
@@ -62,7 +86,7 @@ class SqlAuditLog:
     async def read(
         self, *, limit: int, before_seq: int | None
     ) -> tuple[RecordedEntry, ...]:
-        wanted = sa.select(audit).order_by(audit.c.seq.desc()).limit(limit)
+        wanted = ENTRIES.order_by(audit.c.seq.desc()).limit(limit)
         if before_seq is not None:
             wanted = wanted.where(audit.c.seq < before_seq)
 
@@ -85,9 +109,42 @@ def _row(entry: AuditEntry) -> dict[str, object]:
         "start": entry.object.start,
         "end": entry.object.end,
         "result": entry.result.value,
-        "justification": entry.justification,
         "size_bytes": entry.size_bytes,
     }
+
+
+def _leaf(seq: int, entry: AuditEntry, personal: bytes) -> AuditAct:
+    return AuditAct(
+        seq=seq,
+        entry_id=entry.entry_id,
+        at=entry.at,
+        person_id=entry.actor.person_id,
+        roles=entry.actor.roles,
+        purpose=entry.actor.purpose,
+        action=entry.action.value,
+        act=entry.act,
+        object_kind=entry.object.kind,
+        object_id=entry.object.id,
+        object_from=entry.object.start,
+        object_to=entry.object.end,
+        result=entry.result.value,
+        size_bytes=entry.size_bytes,
+        personal=personal,
+    )
+
+
+def leaf_of(row: sa.RowMapping) -> AuditAct:
+    """What the log says of an entry, made of its row."""
+    return _leaf(row["seq"], _recorded(row).entry, row["personal"] or b"")
+
+
+def _justification(row: sa.RowMapping) -> str | None:
+    """The person's own words; None if they gave none, or if they were erased."""
+    if row["text"] is None:
+        older: str | None = row["justification"]
+        return older
+    words: str | None = json.loads(row["text"])["justification"]
+    return words
 
 
 def _recorded(row: sa.RowMapping) -> RecordedEntry:
@@ -104,7 +161,7 @@ def _recorded(row: sa.RowMapping) -> RecordedEntry:
             end=row["end"],
         ),
         result=AuditResult(row["result"]),
-        justification=row["justification"],
+        justification=_justification(row),
         size_bytes=row["size_bytes"],
     )
     return RecordedEntry(seq=row["seq"], entry=entry)

@@ -21,6 +21,7 @@ from almenara.core.ids import CentreId, SegmentId, StreamId
 from almenara.core.labels import Labels, Purpose, Sensitivity
 from almenara.core.media import Gap
 from almenara.core.time import from_micros, to_micros
+from almenara.node.store import recorded_leaves
 from almenara.node.store.base import UtcMicros, metadata
 from almenara.node.store.database import Store
 from almenara.recording.index import (
@@ -147,6 +148,8 @@ RECORD = sa.select(
     segment_detail.c.labels,
 ).join(segment_detail, segment_detail.c.segment_id == segment.c.segment_id)
 
+WHOLE = RECORD.add_columns(segment_detail.c.software)
+
 
 class SqlSegmentIndex:
     """Hands its writing to the store's one writer, which commits in groups."""
@@ -183,15 +186,10 @@ class SqlSegmentIndex:
             "ground": placed.ground,
             "placed_at": at,
         }
-        return self._submit(lambda db: _execute(db, sa.insert(hold).values(row)))
+        return self._submit(lambda db: _place_hold(db, row))
 
     def release_hold(self, hold_id: str, at: datetime) -> "Future[None]":
-        lifted = (
-            sa.update(hold)
-            .where(hold.c.hold_id == hold_id, hold.c.released_at.is_(None))
-            .values(released_at=at)
-        )
-        return self._submit(lambda db: _execute(db, lifted))
+        return self._submit(lambda db: _release_hold(db, hold_id, at))
 
     def doom(
         self, segment_ids: Sequence[SegmentId], reason: str, at: datetime
@@ -349,11 +347,12 @@ def _open(db: sa.Connection, opened: SegmentRecord) -> None:
 
 def _put_gap(db: sa.Connection, stream_id: StreamId, put: Gap) -> None:
     same = (gap.c.stream_id == stream_id) & (gap.c.started_at == put.start)
+    found = db.execute(sa.select(gap.c.ended_at, gap.c.cause).where(same)).first()
     if put.end is not None and put.end <= put.start:
         db.execute(sa.delete(gap).where(same))
-        return
-    changed = db.execute(sa.update(gap).where(same).values(ended_at=put.end))
-    if not changed.rowcount:
+    elif found is not None:
+        db.execute(sa.update(gap).where(same).values(ended_at=put.end))
+    else:
         row = {
             "stream_id": stream_id,
             "started_at": put.start,
@@ -361,18 +360,36 @@ def _put_gap(db: sa.Connection, stream_id: StreamId, put: Gap) -> None:
             "cause": put.cause,
         }
         db.execute(sa.insert(gap).values(row))
+    before = None if found is None else (found.ended_at, found.cause)
+    recorded_leaves.gap_changed(db, stream_id, put, before)
+
+
+def _place_hold(db: sa.Connection, row: dict[str, Any]) -> None:
+    db.execute(sa.insert(hold).values(row))
+    recorded_leaves.hold_placed(db, row)
+
+
+def _release_hold(db: sa.Connection, hold_id: str, at: datetime) -> None:
+    own = (hold.c.hold_id == hold_id) & hold.c.released_at.is_(None)
+    row = db.execute(sa.select(hold).where(own)).mappings().first()
+    if row is not None:
+        db.execute(sa.update(hold).where(own).values(released_at=at))
+        recorded_leaves.hold_released(db, row, at)
 
 
 def _seal(db: sa.Connection, segment_id: SegmentId) -> None:
     state = sa.select(segment.c.state).where(segment.c.segment_id == segment_id)
     if db.execute(state).scalar() != SegmentState.OPEN:
         return
-    packed = b"".join(map(_packed, _fragments(db, segment_id)))
+    fragments = _fragments(db, segment_id)
+    packed = b"".join(map(_packed, fragments))
     own = segment_detail.c.segment_id == segment_id
     db.execute(sa.update(segment_detail).where(own).values(fragments=packed))
     db.execute(sa.delete(fragment).where(fragment.c.segment_id == segment_id))
     sealed = sa.update(segment).where(segment.c.segment_id == segment_id)
     db.execute(sealed.values(state=str(SegmentState.SEALED)))
+    row = db.execute(WHOLE.where(segment.c.segment_id == segment_id)).mappings().one()
+    recorded_leaves.sealed(db, row, fragments, packed)
 
 
 def _doom(
@@ -398,6 +415,7 @@ def _doom(
             "deleted_at": at,
         }
         db.execute(sa.insert(tombstone).values(row))
+        recorded_leaves.deleted(db, row)
     dead = sa.update(segment).where(
         segment.c.segment_id.in_([record.segment_id for record in doomed])
     )

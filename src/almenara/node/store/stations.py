@@ -1,8 +1,10 @@
 """The registry of stations: each change is a new version, the old ones stay."""
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 from pydantic import TypeAdapter
@@ -10,7 +12,8 @@ from pydantic import TypeAdapter
 from almenara.core.coast import Station
 from almenara.core.ids import PersonId
 from almenara.evidence.audit import AuditEntry
-from almenara.node.store import audit
+from almenara.evidence.leaves import ConfigurationVersion
+from almenara.node.store import audit, evidence_log
 from almenara.node.store.base import UtcMicros, metadata
 from almenara.node.store.database import Store
 from almenara.node.store.text import from_text, to_text
@@ -38,6 +41,18 @@ class RegistryVersion:
     reason: str
 
 
+def version_leaf(row: Mapping[str, Any], reason: bytes) -> ConfigurationVersion:
+    """What the log says of a version, made of its row; ``reason`` commits to why."""
+    return ConfigurationVersion(
+        what="stations",
+        version=row["version"],
+        at=row["at"],
+        author=row["author"],
+        reason=reason,
+        sha256=hashlib.sha256(row["stations"].encode()).digest(),
+    )
+
+
 class SqlStationRegistry:
     """Fulfils ``node.shore.Registry``."""
 
@@ -56,7 +71,10 @@ class SqlStationRegistry:
         }
 
         def work(connection: sa.Connection) -> None:
-            connection.execute(sa.insert(station_version).values(row))
+            done = connection.execute(sa.insert(station_version), row)
+            kept = evidence_log.keep_text(connection, reason)
+            leaf = version_leaf({**row, "version": done.lastrowid}, kept)
+            evidence_log.append(connection, leaf)
             audit.append(connection, (entry,))
 
         await self._store.write(work)
