@@ -13,7 +13,7 @@
     + SchemaTooNewError         a newer Almenara wrote it
   * EvidenceError               the evidence log cannot be kept, or is not sound
     + KeyFileError              a private key is missing, or others could read it
-    + TimeStampError            no time stamp, or one that proves nothing; worth retrying
+    + TimeStampError            no time stamp, or one that proves nothing
   * PortInUseError              another program listens there
 
 A caller decides by class, never by message. ``code`` is stable across releases and

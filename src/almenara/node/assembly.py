@@ -44,6 +44,8 @@ from almenara.node.config import Config
 from almenara.node.config.rules import limits_of
 from almenara.node.health import HealthBook, Outside
 from almenara.node.judge import Judge
+from almenara.node.log_keeper import LogKeeper
+from almenara.node.log_keys import KeyFolder
 from almenara.node.pipeline import Pipeline, Stages
 from almenara.node.recorder_sheet import RecorderSheet
 from almenara.node.shore import Shore
@@ -55,6 +57,7 @@ from almenara.node.store.database import Store, open_store
 from almenara.node.store.recordings import SqlSegmentIndex
 from almenara.node.store.stations import SqlStationRegistry
 from almenara.node.store.track_points import TrackPoints
+from almenara.node.store.vouchers import SqlEvidenceLog
 from almenara.node.video import CameraLive, CameraPlayback, LastStills
 from almenara.node.watch.pool import WatchPool
 from almenara.recording.janitor import Janitor
@@ -85,6 +88,7 @@ class Node:
     pipeline: Pipeline
     janitor: Janitor
     app: ASGIApp
+    keeper: LogKeeper
     coast: SimulatedCoast | None
 
     def tidy(self) -> None:
@@ -109,12 +113,14 @@ async def assembled(
 
     Raises:
         StoreError: The store cannot be used.
+        KeyFileError: The evidence log's key cannot be used.
         ConfigError: The scenario is wrong, or its coast did not start.
     """
     clock = SystemClock()
     async with AsyncExitStack() as stack:
         store = stack.enter_context(open_store(config.store_path, exclusive=True))
         coast, stations, zones = await _simulated(scenario, stack)
+        keeper = await _keeper(config, store, clock)
         registry = SqlStationRegistry(store)
         if stations and await registry.load() != stations:
             entry = _entry(clock, "station.simulate")
@@ -125,6 +131,7 @@ async def assembled(
             clock=clock,
             store=store,
             registry=registry,
+            keeper=keeper,
             coast=coast,
             simulated=stations,
             zones=(*config.zones, *zones),
@@ -139,6 +146,7 @@ async def _built(  # long: one line per part, in the order they need each other
     clock: Clock,
     store: Store,
     registry: SqlStationRegistry,
+    keeper: LogKeeper,
     coast: SimulatedCoast | None,
     simulated: tuple[Station, ...],
     zones: tuple[WatchZone, ...],
@@ -229,8 +237,25 @@ async def _built(  # long: one line per part, in the order they need each other
         pipeline=pipeline,
         janitor=Janitor(media, index, clock),
         app=create_app(ports, clock, ConsoleSettings(coast=COAST)),
+        keeper=keeper,
         coast=coast,
     )
+
+
+async def _keeper(config: Config, store: Store, clock: Clock) -> LogKeeper:
+    """Who signs the evidence log; there is a key from the first start on.
+
+    Raises:
+        KeyFileError: The key is missing, damaged, or others could read it.
+    """
+    keeper = LogKeeper(
+        SqlEvidenceLog(store),
+        KeyFolder(config.key_folder, "log"),
+        CentreId(config.centre.id),
+        clock,
+    )
+    await keeper.begin()
+    return keeper
 
 
 class _Board:

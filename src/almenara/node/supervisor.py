@@ -25,6 +25,7 @@ from almenara.evidence.access import Role
 from almenara.node.assembly import SERVICE, Node, assembled
 from almenara.node.config import Config, Mode
 from almenara.node.health import HealthBook
+from almenara.node.log_keeper import LOOK_EVERY
 from almenara.node.simulated import Rendering, SimulatedCoast
 
 log = structlog.get_logger()
@@ -106,6 +107,7 @@ async def _serve(node: Node, listener: socket.socket) -> None:
         tasks.create_task(_draw_health(node))
         tasks.create_task(_follow_registry(node))
         tasks.create_task(_tidy(node))
+        tasks.create_task(_sign_log(node))
         if node.coast is not None:
             tasks.create_task(_keep_coast(node, node.coast))
 
@@ -161,6 +163,16 @@ async def _tidy(node: Node) -> None:
             await asyncio.to_thread(node.tidy)
         except AlmenaraError as error:
             log.error("janitor_failed", reason=str(error))
+
+
+async def _sign_log(node: Node) -> None:
+    """Sign what the evidence log says; the watch goes on if that fails."""
+    while True:
+        await node.clock.sleep(LOOK_EVERY)
+        try:
+            await node.keeper.look()
+        except AlmenaraError as error:
+            log.error("log_not_signed", reason=str(error))
 
 
 async def _keep_coast(node: Node, coast: SimulatedCoast) -> None:

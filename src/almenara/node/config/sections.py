@@ -221,6 +221,11 @@ class Config(Section):
         """The must-not-lose database."""
         return self.store.directory / "almenara.db"
 
+    @property
+    def key_folder(self) -> Path:
+        """Where private keys lie, apart from what they sign."""
+        return self.store.directory / "keys"
+
     def beside(self, folder: Path) -> Self:
         """The same with its relative folders resolved against ``folder``."""
         return self.model_copy(

@@ -180,12 +180,12 @@ class SqlAlarmDesk:
         return await self._store.read(work)
 
 
-def alarm_sha256(row: Mapping[str, object]) -> bytes:
+def alarm_sha256(row: Mapping[Any, Any]) -> bytes:
     """What a leaf commits to of an alarm's whole row."""
     return evidence_log.row_sha256(row)
 
 
-def trail_leaf(row: Mapping[str, Any], alarm_sha256: bytes) -> AlarmStep:
+def trail_leaf(row: Mapping[Any, Any], alarm_sha256: bytes) -> AlarmStep:
     """What the log says of a step, made of its row."""
     names = (each.name for each in fields(AlarmStep) if each.name != "alarm_sha256")
     return AlarmStep(**{n: row[n] for n in names}, alarm_sha256=alarm_sha256)

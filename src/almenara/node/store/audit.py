@@ -91,7 +91,7 @@ class SqlAuditLog:
             wanted = wanted.where(audit.c.seq < before_seq)
 
         def work(connection: sa.Connection) -> tuple[RecordedEntry, ...]:
-            return tuple(map(_recorded, connection.execute(wanted).mappings()))
+            return tuple(map(recorded, connection.execute(wanted).mappings()))
 
         return await self._store.read(work)
 
@@ -135,19 +135,26 @@ def _leaf(seq: int, entry: AuditEntry, personal: bytes) -> AuditAct:
 
 def leaf_of(row: sa.RowMapping) -> AuditAct:
     """What the log says of an entry, made of its row."""
-    return _leaf(row["seq"], _recorded(row).entry, row["personal"] or b"")
+    made = _leaf(row["seq"], recorded(row).entry, row["personal"] or b"")
+    if row["person_id"] != made.person_id:
+        raise ValueError("the row names one person, its actor another")
+    if row["justification"] is not None:
+        raise ValueError("the row holds words beside those that are committed to")
+    return made
 
 
 def _justification(row: sa.RowMapping) -> str | None:
     """The person's own words; None if they gave none, or if they were erased."""
-    if row["text"] is None:
+    if row["personal"] is None:  # older than the log
         older: str | None = row["justification"]
         return older
-    words: str | None = json.loads(row["text"])["justification"]
+    text = row["text"]
+    words: str | None = None if text is None else json.loads(text)["justification"]
     return words
 
 
-def _recorded(row: sa.RowMapping) -> RecordedEntry:
+def recorded(row: sa.RowMapping) -> RecordedEntry:
+    """A row of :data:`ENTRIES` as the entry it holds."""
     entry = AuditEntry(
         entry_id=row["entry_id"],
         at=row["at"],

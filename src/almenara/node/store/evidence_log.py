@@ -17,10 +17,11 @@ import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
-from almenara.core.errors import StoreError
+from almenara.core.errors import EvidenceError, StoreError
 from almenara.core.time import to_micros
 from almenara.evidence import leaves, merkle
 from almenara.evidence.leaves import Leaf
@@ -175,7 +176,7 @@ def erase_text(db: sa.Connection, kept: bytes, *, reason: str, at: datetime) -> 
     append(db, gone)
 
 
-def row_sha256(row: Mapping[str, object]) -> bytes:
+def row_sha256(row: Mapping[Any, Any]) -> bytes:
     """A hash over a row, its columns by name; times count in microseconds."""
     plain = {
         name: value.hex()
@@ -261,11 +262,21 @@ class LogReader:
         return self._of.size
 
     def subtree(self, level: int, number: int) -> bytes:
-        """Fulfils ``evidence.merkle.Subtree``."""
+        """Fulfils ``evidence.merkle.Subtree``.
+
+        Raises:
+            EvidenceError: Leaves or tiles are missing.
+        """
         tile_level, within = divmod(level, TILE_LEVELS)
         shift = TILE_LEVELS - within
         hashes = self._tile(tile_level, number >> shift)
-        return merkle.tile_subtree(hashes, within, number & ((1 << shift) - 1))
+        try:
+            return merkle.tile_subtree(hashes, within, number & ((1 << shift) - 1))
+        except IndexError as error:
+            raise EvidenceError(
+                f"log {self._of.log} is damaged: {error}; almenara audit verify says "
+                "where"
+            ) from error
 
     def root_at(self, size: int) -> bytes:
         """The root of the first ``size`` leaves."""
@@ -295,8 +306,8 @@ class LogReader:
                 index=row.leaf_id - first,
                 kind=row.kind,
                 subject=row.subject,
-                sha256=row.sha256,
-                data=row.data,
+                sha256=_raw(row.sha256),
+                data=_raw(row.data),
             )
 
     def find(self, kind: leaves.Kind, subject: str) -> tuple[StoredLeaf, ...]:
@@ -344,6 +355,8 @@ def _complete_tiles(db: sa.Connection, leaf_id: int) -> None:
     while number % TILE_WIDTH == TILE_WIDTH - 1:
         number //= TILE_WIDTH
         hashes = _below(db, of, level, number)
+        if len(hashes) != TILE_WIDTH:  # damaged; whoever writes a row must not suffer
+            return
         row = {
             "log": of.log,
             "level": level,
@@ -379,6 +392,11 @@ def _count(db: sa.Connection, first: int, before: int | None) -> int:
         own &= log_leaf.c.leaf_id < before
     last = db.execute(sa.select(sa.func.max(log_leaf.c.leaf_id)).where(own)).scalar()
     return 0 if last is None else last - first + 1
+
+
+def _raw(found: object) -> bytes:
+    """Bytes, even where somebody put text in their place."""
+    return found if isinstance(found, bytes) else str(found).encode()
 
 
 def _unpacked(packed: bytes) -> tuple[bytes, ...]:

@@ -427,7 +427,7 @@ def _fragments(db: sa.Connection, segment_id: SegmentId) -> list[FragmentRecord]
     own = segment_detail.c.segment_id == segment_id
     packed = db.execute(sa.select(segment_detail.c.fragments).where(own)).scalar()
     if packed is not None:
-        return list(_unpacked(segment_id, packed))
+        return list(unpacked(segment_id, packed))
     rows = db.execute(
         sa.select(fragment)
         .where(fragment.c.segment_id == segment_id)
@@ -452,7 +452,8 @@ def _packed(record: FragmentRecord) -> bytes:
     )
 
 
-def _unpacked(segment_id: SegmentId, packed: bytes) -> Iterable[FragmentRecord]:
+def unpacked(segment_id: SegmentId, packed: bytes) -> Iterable[FragmentRecord]:
+    """The fragments of a sealed segment from ``segment_detail.fragments``."""
     for sequence, row in enumerate(PACKED.iter_unpack(packed)):
         offset, length, start, end, key, sha256 = row
         yield FragmentRecord(

@@ -41,7 +41,7 @@ class RegistryVersion:
     reason: str
 
 
-def version_leaf(row: Mapping[str, Any], reason: bytes) -> ConfigurationVersion:
+def version_leaf(row: Mapping[Any, Any], reason: bytes) -> ConfigurationVersion:
     """What the log says of a version, made of its row; ``reason`` commits to why."""
     return ConfigurationVersion(
         what="stations",

@@ -12,7 +12,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from almenara.evidence import leaves
-from almenara.evidence.checkpoint import Checkpoint
+from almenara.evidence.checkpoint import Checkpoint, key_of
 from almenara.evidence.leaves import KeyEvent, KeyStep, Kind
 from almenara.evidence.note import Note
 from almenara.node.store import evidence_log
@@ -70,6 +70,40 @@ class StoredCheckpoint:
     root: bytes
     note: str
     at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogSummary:
+    """One log at a glance."""
+
+    log: int
+    leaves: int
+    begun_at: datetime
+    checkpoint: StoredCheckpoint | None
+    """The newest."""
+
+    key: str | None
+    """Which key signs, as it is handed over."""
+
+    cosignatures: int
+    stamps: int
+    frozen_at: datetime | None
+
+    def shown(self) -> dict[str, object]:
+        """As a row for people and programs."""
+        head = self.checkpoint
+        return {
+            "log": self.log,
+            "leaves": self.leaves,
+            "begun": self.begun_at.isoformat(timespec="seconds"),
+            "covered": head.size if head else 0,
+            "signed": head.at.isoformat(timespec="seconds") if head else "never",
+            "root": head.root.hex() if head else "none",
+            "cosignatures": self.cosignatures,
+            "stamps": self.stamps,
+            "state": "frozen" if self.frozen_at else "open",
+            "key": self.key or "none",
+        }
 
 
 class SqlEvidenceLog:
@@ -151,6 +185,37 @@ class SqlEvidenceLog:
         return await self._store.write(work)
 
 
+def summaries(db: sa.Connection) -> tuple[LogSummary, ...]:
+    """Every log of this store at a glance, the first one first."""
+    return tuple(_summary(db, of) for of in evidence_log.logs(db))
+
+
+def _summary(db: sa.Connection, of: OpenLog) -> LogSummary:
+    own = log_checkpoint.c.log == of.log
+    wanted = sa.select(log_checkpoint).where(own)
+    wanted = wanted.order_by(log_checkpoint.c.size.desc()).limit(1)
+    head = db.execute(wanted).mappings().first()
+    begun = sa.select(evidence_log.log.c.begun_at).where(
+        evidence_log.log.c.log == of.log
+    )
+    name = head["note"].split("\n", 1)[0] if head else ""
+    key = current_key(key_events(db, name))
+    vouchers = {
+        table.name: sa.select(sa.func.count()).where(table.c.log == of.log)
+        for table in (log_cosignature, log_stamp)
+    }
+    return LogSummary(
+        log=of.log,
+        leaves=of.size,
+        begun_at=db.execute(begun).scalar_one(),
+        checkpoint=None if head is None else StoredCheckpoint(**head),
+        key=None if key is None else str(key_of(name, key)),
+        cosignatures=db.execute(vouchers["log_cosignature"]).scalar_one(),
+        stamps=db.execute(vouchers["log_stamp"]).scalar_one(),
+        frozen_at=of.frozen_at,
+    )
+
+
 def key_events(db: sa.Connection, name: str) -> tuple[KeyEvent, ...]:
     """What became of the keys that sign for this origin, the oldest first."""
     wanted = sa.select(log_leaf.c.data).where(log_leaf.c.kind == int(Kind.KEY))
@@ -176,7 +241,7 @@ def newest_checkpoints(db: sa.Connection, limit: int) -> tuple[StoredCheckpoint,
 
 
 def last_anchor(db: sa.Connection) -> datetime | None:
-    """When the newest checkpoint was made that a witness or an authority vouches for."""
+    """When the newest checkpoint that somebody outside vouches for was made."""
     anchors = sa.union_all(
         *(
             sa.select(table.c.log, table.c.size)
