@@ -58,6 +58,7 @@ from almenara.node.store.recordings import SqlSegmentIndex
 from almenara.node.store.stations import SqlStationRegistry
 from almenara.node.store.track_points import TrackPoints
 from almenara.node.store.vouchers import SqlEvidenceLog
+from almenara.node.time_stamps import HttpAuthority, Stamper, read_roots
 from almenara.node.video import CameraLive, CameraPlayback, LastStills
 from almenara.node.watch.pool import WatchPool
 from almenara.recording.janitor import Janitor
@@ -89,6 +90,9 @@ class Node:
     janitor: Janitor
     app: ASGIApp
     keeper: LogKeeper
+    stamper: Stamper | None
+    """None where no authority is configured."""
+
     coast: SimulatedCoast | None
 
     def tidy(self) -> None:
@@ -238,6 +242,7 @@ async def _built(  # long: one line per part, in the order they need each other
         janitor=Janitor(media, index, clock),
         app=create_app(ports, clock, ConsoleSettings(coast=COAST)),
         keeper=keeper,
+        stamper=_stamper(config, store, clock),
         coast=coast,
     )
 
@@ -256,6 +261,24 @@ async def _keeper(config: Config, store: Store, clock: Clock) -> LogKeeper:
     )
     await keeper.begin()
     return keeper
+
+
+def _stamper(config: Config, store: Store, clock: Clock) -> Stamper | None:
+    """Who has the log's head stamped; None where no authority is configured.
+
+    Raises:
+        TimeStampError: The root certificates cannot be read.
+    """
+    evidence = config.evidence
+    if not evidence.stamp_url:
+        return None
+    return Stamper(
+        SqlEvidenceLog(store),
+        HttpAuthority(evidence.stamp_url),
+        read_roots(*evidence.stamp_roots),
+        clock,
+        every=timedelta(seconds=evidence.stamp_every_s),
+    )
 
 
 class _Board:

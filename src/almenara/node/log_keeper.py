@@ -40,9 +40,6 @@ SERVICE = "service/node"
 class Anchoring(StrEnum):
     """Whether somebody outside this centre vouches for the log."""
 
-    ALONE = "alone"
-    """Nobody was asked to: neither a witness nor an authority is configured."""
-
     ANCHORED = "anchored"
     WAITING = "waiting"
     """Not for some minutes; people are told."""
@@ -85,6 +82,7 @@ class LogKeeper:
         self._centre_id = centre_id
         self._clock = clock
         self._key: FileKey | None = None
+        self._began_at = clock.now()
         self._signed_s = clock.monotonic_s()
         self._signed: tuple[int, int] = (0, 0)
 
@@ -127,6 +125,18 @@ class LogKeeper:
         self._signed = (of.log, made.size if made else of.size)
         self._signed_s = self._clock.monotonic_s()
         return made
+
+    async def anchoring(
+        self, *, notice_after: timedelta, lost_after: timedelta
+    ) -> Anchoring:
+        """How old the newest anchor is, or how long none is there."""
+        return anchoring(
+            await self._log.anchored(),
+            self._clock.now(),
+            since=self._began_at,
+            notice_after=notice_after,
+            lost_after=lost_after,
+        )
 
     async def rotate(self, *, by: str, reason: str, is_lost: bool = False) -> KeyEvent:
         """Let a new key enter, signed by the old one and by itself.

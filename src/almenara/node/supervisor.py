@@ -25,8 +25,9 @@ from almenara.evidence.access import Role
 from almenara.node.assembly import SERVICE, Node, assembled
 from almenara.node.config import Config, Mode
 from almenara.node.health import HealthBook
-from almenara.node.log_keeper import LOOK_EVERY
+from almenara.node.log_keeper import LOOK_EVERY, Anchoring
 from almenara.node.simulated import Rendering, SimulatedCoast
+from almenara.node.time_stamps import Stamper
 
 log = structlog.get_logger()
 
@@ -38,6 +39,7 @@ REGISTRY_EVERY = timedelta(seconds=2)
 SHEET_EVERY = timedelta(milliseconds=500)
 JANITOR_EVERY = timedelta(minutes=1)
 COAST_AGAIN_AFTER = timedelta(seconds=3)
+STAMP_LOOK_EVERY = timedelta(seconds=30)
 
 
 async def run(
@@ -108,6 +110,8 @@ async def _serve(node: Node, listener: socket.socket) -> None:
         tasks.create_task(_follow_registry(node))
         tasks.create_task(_tidy(node))
         tasks.create_task(_sign_log(node))
+        if node.stamper is not None:
+            tasks.create_task(_stamp_log(node, node.stamper))
         if node.coast is not None:
             tasks.create_task(_keep_coast(node, node.coast))
 
@@ -173,6 +177,24 @@ async def _sign_log(node: Node) -> None:
             await node.keeper.look()
         except AlmenaraError as error:
             log.error("log_not_signed", reason=str(error))
+
+
+async def _stamp_log(node: Node, stamper: Stamper) -> None:
+    """Have the log's head stamped; say aloud when nobody vouches for it any more."""
+    said = Anchoring.ANCHORED
+    while True:
+        try:
+            await stamper.look()
+        except AlmenaraError as error:
+            log.warning("log_not_stamped", reason=str(error))
+        state = await node.keeper.anchoring(
+            notice_after=timedelta(seconds=node.config.evidence.notice_after_s),
+            lost_after=timedelta(seconds=node.config.evidence.not_anchored_after_s),
+        )
+        if state is not said:
+            log.warning("log_anchoring", state=str(state))
+            said = state
+        await node.clock.sleep(STAMP_LOOK_EVERY)
 
 
 async def _keep_coast(node: Node, coast: SimulatedCoast) -> None:

@@ -13,7 +13,7 @@ from almenara.node.cli.talk import say, tell
 if TYPE_CHECKING:
     from almenara.node.config import Config
     from almenara.node.store.database import Store
-    from almenara.node.store.evidence_check import Progress, Verdict
+    from almenara.node.store.evidence_check import Progress, StampFault, Verdict
 
 app = typer.Typer(help="The evidence log.", no_args_is_help=True)
 
@@ -44,7 +44,11 @@ def verify(
 
     kept = [_checkpoint(path) for path in against or ()]
     with _store(config) as store, _shown() as progress:
-        verdict = store.read_now(lambda db: check(db, against=kept, progress=progress))
+        verdict = store.read_now(
+            lambda db: check(
+                db, against=kept, stamp_fault=_stamp_fault(config), progress=progress
+            )
+        )
     _tell_verdict(verdict, as_json=as_json)
     if not verdict.is_good:
         raise typer.Exit(1)
@@ -123,6 +127,16 @@ def _store(config: Path | None) -> "Iterator[Store]":
         raise StoreError(f"{path}: there is no store yet; start the watch first")
     with open_store(path) as store:
         yield store
+
+
+def _stamp_fault(config: Path | None) -> "StampFault":
+    """Checks time stamps where the configuration names whom to believe."""
+    from almenara.node.time_stamps import read_roots, stamp_fault
+
+    roots = _settings(config).evidence.stamp_roots
+    if not roots:
+        return lambda _note, _reply: None
+    return stamp_fault(read_roots(*roots))
 
 
 def _checkpoint(path: Path) -> str:

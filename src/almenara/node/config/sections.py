@@ -11,8 +11,10 @@ from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Self
+from urllib.parse import urlsplit
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -111,6 +113,46 @@ class WatchConfig(Section):
     """Pictures per burst, where only a main stream with long groups is at hand."""
 
 
+def _authority(value: str) -> str:
+    if not value:
+        return value
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username:
+        raise wrong(
+            'an address as "http://tsa.example/tsr", without a password',
+            "Write the address of an RFC 3161 authority, or nothing.",
+        )
+    return value
+
+
+class EvidenceConfig(Section):
+    """Who outside this centre vouches for its evidence log, and how often."""
+
+    stamp_url: Annotated[str, AfterValidator(_authority)] = ""
+    """An RFC 3161 time-stamp authority, as "http://tsa.example/tsr"; empty: none."""
+
+    stamp_roots: tuple[Path, ...] = ()
+    """PEM files of the authority's root certificates; relative to this file."""
+
+    stamp_every_s: Annotated[Whole, Field(ge=60, le=3600)] = 600
+    """Seconds between two time stamps of the log's head."""
+
+    notice_after_s: Annotated[Whole, Field(ge=60, le=86_400)] = 900
+    """Seconds without anybody's voucher until people are told."""
+
+    not_anchored_after_s: Annotated[Whole, Field(ge=900, le=604_800)] = 14_400
+    """Seconds without anybody's voucher until exports say *not anchored*."""
+
+    @model_validator(mode="after")
+    def _knows_whom_to_believe(self) -> Self:
+        if self.stamp_url and not self.stamp_roots:
+            raise wrong(
+                "stamp_roots beside stamp_url",
+                "Name a PEM file of the authority's root certificates.",
+            )
+        return self
+
+
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -193,6 +235,7 @@ class Config(Section):
     recording: RecordingConfig = RecordingConfig()
     watch: WatchConfig = WatchConfig()
     stations: StationsConfig = StationsConfig()
+    evidence: EvidenceConfig = EvidenceConfig()
     rules: RulesConfig = RulesConfig()
     zone: Mapping[Name, ZoneConfig] = Field(default_factory=dict)
     """[zone.<id>]: a watch zone."""
@@ -235,6 +278,13 @@ class Config(Section):
                     update={
                         "file_folders": tuple(
                             folder / each for each in self.stations.file_folders
+                        )
+                    }
+                ),
+                "evidence": self.evidence.model_copy(
+                    update={
+                        "stamp_roots": tuple(
+                            folder / each for each in self.evidence.stamp_roots
                         )
                     }
                 ),

@@ -27,6 +27,9 @@ from almenara.node.store.vouchers import log_checkpoint, log_cosignature, log_st
 MOST_FINDINGS = 100
 """Beyond these the log is broken enough."""
 
+StampFault = Callable[[str, bytes], str | None]
+"""A checkpoint's note and a time stamp's reply to what is wrong with it."""
+
 Progress = Callable[[int, int], None]
 """Leaves checked, leaves in all."""
 
@@ -80,6 +83,7 @@ def check(
     db: sa.Connection,
     *,
     against: Sequence[str] = (),
+    stamp_fault: StampFault = lambda _note, _reply: None,
     progress: Progress = lambda _done, _all: None,
 ) -> Verdict:
     """Check every log of this store.
@@ -87,6 +91,8 @@ def check(
     Args:
         db: A connection that sees one state of the store.
         against: Signed checkpoints that somebody else kept, as notes.
+        stamp_fault: Says what is wrong with a time stamp of a checkpoint; None if
+            nothing is, or if nobody can tell.
         progress: Told now and then how far it is.
 
     Raises:
@@ -98,6 +104,7 @@ def check(
     for number, of in enumerate(whole.logs):
         whole.check_log(of, number)
     whole.check_rows_left()
+    whole.check_stamps(stamp_fault)
     whole.check_against(against)
     return whole.verdict()
 
@@ -176,6 +183,18 @@ class _Whole:
             for log, size in self._db.execute(lost.limit(10)):
                 problem = f"vouches for a checkpoint of {size} leaves that is gone"
                 self.found(log, size - 1, table.name, problem)
+
+    def check_stamps(self, stamp_fault: StampFault) -> None:
+        """Each time stamp against the checkpoint it is about."""
+        same = (log_checkpoint.c.log == log_stamp.c.log) & (
+            log_checkpoint.c.size == log_stamp.c.size
+        )
+        wanted = sa.select(
+            log_stamp.c.log, log_stamp.c.size, log_stamp.c.reply, log_checkpoint.c.note
+        ).join(log_checkpoint, same)
+        for log, size, reply, text in self._db.execute(wanted):
+            if (fault := stamp_fault(text, reply)) is not None:
+                self.found(log, size - 1, "time stamp", fault)
 
     def check_against(self, kept: Sequence[str]) -> None:
         """Compare with checkpoints that somebody else kept."""
