@@ -153,7 +153,7 @@ async def test_a_new_key_is_let_in_by_the_old_one_beside_the_running_node(
 
 
 async def test_a_key_that_was_lost_is_followed_and_everybody_is_told(
-    store: Store, kept: LogKeeper, tmp_path: Path, clock: ManualClock
+    store: Store, kept: LogKeeper, tmp_path: Path
 ):
     for file in (tmp_path / "keys").iterdir():
         file.unlink()
@@ -218,9 +218,11 @@ async def test_a_frozen_log_is_not_signed_and_the_next_begins_with_what_was_witn
 
 
 async def test_the_newest_outside_voucher_counts(
-    store: Store, kept: LogKeeper, clock: ManualClock
+    store: Store, tmp_path: Path, clock: ManualClock
 ):
-    log = SqlEvidenceLog(store)
+    log, kept = SqlEvidenceLog(store), keeper(store, tmp_path, clock)
+    await kept.begin()
+    await kept.sign()
     assert await log.anchored() is None
     (head,) = await log.checkpoints()
     await log.stamped(head, "tsa", b"reply", clock.now())

@@ -1,11 +1,11 @@
-"""Time stamps of a local authority: kept when they prove something, refused otherwise."""
+"""Time stamps of a local authority: kept if they prove something, else refused."""
 
 import asyncio
 import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from rfc3161_client import decode_timestamp_response
 from almenara.core.errors import TimeStampError
 from almenara.core.time import ManualClock
 from almenara.node import time_stamps
+from almenara.node.clock import SystemClock
 from almenara.node.store.audit import SqlAuditLog
 from almenara.node.store.database import Store, open_store
 from almenara.node.store.evidence_check import check
@@ -166,7 +167,7 @@ async def test_the_newest_head_is_stamped_every_ten_minutes_and_checked_again(
     assert await stamper.look() is None
 
     assert at is not None
-    assert abs(at - datetime.now(UTC)) < timedelta(minutes=5)
+    assert abs(at - SystemClock().now()) < timedelta(minutes=5)
     (head,) = await log.checkpoints()
     assert await log.anchored() == head.at
     clock.advance(EVERY)

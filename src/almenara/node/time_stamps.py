@@ -4,8 +4,8 @@ Every few minutes the newest checkpoint's text is hashed and stamped. The reply 
 only if it proves what was asked: the same hash, the same random number, a certificate
 that leads to the roots the operator named. ``rfc3161-client`` checks it; some
 authorities order their certificates in a way that it refuses to read, and then
-``openssl ts`` checks instead, called with a list of arguments and no shell. Nobody waits
-for an authority: what could not be stamped is caught up by the next checkpoint.
+``openssl ts`` checks instead, called with a list of arguments and no shell. Nobody
+waits for an authority: what could not be stamped is caught up by the next checkpoint.
 
 Source: RFC 3161.
 """
@@ -19,10 +19,9 @@ import urllib.request
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from email.message import Message
 from pathlib import Path
 from shutil import which
-from typing import IO, Protocol
+from typing import Protocol
 
 from cryptography import x509
 from rfc3161_client import (
@@ -69,25 +68,30 @@ class StampAuthority(Protocol):
 class StampRoots:
     """Whom this centre believes the time."""
 
-    file: Path
-    """PEM, one certificate or several."""
+    pem: bytes
+    """The same as they were read."""
 
     certificates: tuple[x509.Certificate, ...]
 
 
-def read_roots(file: Path) -> StampRoots:
+def read_roots(*files: Path) -> StampRoots:
     """Read the certificates that stamps must lead to.
 
     Raises:
-        TimeStampError: The file cannot be read, or holds none.
+        TimeStampError: A file cannot be read, or holds none.
     """
-    try:
-        found = x509.load_pem_x509_certificates(file.read_bytes())
-    except (OSError, ValueError) as error:
-        raise TimeStampError(
-            f"{file}: {error}; name a PEM file of the authority's root certificates"
-        ) from error
-    return StampRoots(file=file, certificates=tuple(found))
+    found: list[x509.Certificate] = []
+    pem = b""
+    for file in files:
+        try:
+            read = file.read_bytes()
+            found += x509.load_pem_x509_certificates(read)
+        except (OSError, ValueError) as error:
+            raise TimeStampError(
+                f"{file}: {error}; name a PEM file of the authority's root certificates"
+            ) from error
+        pem += read + b"\n"
+    return StampRoots(pem=pem, certificates=tuple(dict.fromkeys(found)))
 
 
 class HttpAuthority:
@@ -121,16 +125,8 @@ class HttpAuthority:
 class _StayHere(urllib.request.HTTPRedirectHandler):
     """Refuses to be sent elsewhere."""
 
-    def redirect_request(
-        self,
-        req: urllib.request.Request,
-        fp: IO[bytes],
-        code: int,
-        msg: str,
-        headers: Message,
-        newurl: str,
-    ) -> None:
-        del req, fp, code, msg, headers, newurl
+    def redirect_request(self, *_: object, **__: object) -> None:
+        return None
 
 
 class Stamper:
@@ -267,12 +263,13 @@ def _verify_with_openssl(
     with tempfile.TemporaryDirectory(prefix="almenara-stamp-") as folder:
         place = Path(folder) / "reply.tsr"
         place.write_bytes(reply)
+        (Path(folder) / "roots.pem").write_bytes(roots.pem)
         about = ["-digest", hashlib.sha256(message).hexdigest()]
         if request is not None:
             query = Path(folder) / "query.tsq"
             query.write_bytes(request.as_bytes())
             about = ["-queryfile", str(query)]
-        verify = ["ts", "-verify", "-in", str(place), "-CAfile", str(roots.file)]
+        verify = ["ts", "-verify", "-in", str(place), "-CAfile", f"{folder}/roots.pem"]
         _openssl([program, *verify, *about])
         shown = _openssl([program, "ts", "-reply", "-in", str(place), "-text"])
     return _time_in(shown)
