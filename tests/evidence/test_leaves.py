@@ -212,6 +212,9 @@ def test_another_spelling_of_a_leaf_is_refused():
 def test_a_fraction_is_refused():
     with pytest.raises(TypeError, match="fraction"):
         leaves.canonical({"a": [1, {"b": 0.5}]})
+    bent: Any = 0.5
+    with pytest.raises(TypeError):
+        leaves.encode(replace(leaves.SoftwareRelease(version="1", at=NOON), at=bent))
 
 
 def test_a_text_cannot_be_guessed_from_what_a_leaf_holds_without_its_salt():

@@ -347,6 +347,9 @@ Leaf = (
 KINDS: Mapping[Kind, type[Any]] = {each.kind: each for each in get_args(Leaf)}
 
 
+_ENCODER = json.JSONEncoder(
+    ensure_ascii=True, allow_nan=False, sort_keys=True, separators=(",", ":")
+)
 _NAMED = {
     Kind.OPENING: "log",
     Kind.SEGMENT: "segment_id",
@@ -372,7 +375,7 @@ def subject(leaf: Leaf) -> str:
 
 def encode(leaf: Leaf) -> bytes:
     """The bytes that are hashed: the same for the same leaf, for ever."""
-    return bytes([leaf.kind]) + canonical(_plain(leaf))
+    return bytes([leaf.kind]) + _ENCODER.encode(_plain(leaf)).encode("ascii")
 
 
 def decode(data: bytes) -> Leaf:
@@ -400,10 +403,7 @@ def canonical(value: object) -> bytes:
         TypeError: There is a fraction in it, or something that is not JSON.
     """
     _refuse_fractions(value)
-    text = json.dumps(
-        value, ensure_ascii=True, allow_nan=False, sort_keys=True, separators=(",", ":")
-    )
-    return text.encode("ascii")
+    return _ENCODER.encode(value).encode("ascii")
 
 
 def commitment(salt: bytes, text: str) -> bytes:
@@ -420,13 +420,12 @@ def key_statement(event: KeyEvent) -> bytes:
 def _plain(value: Any) -> dict[str, Any]:
     """A dataclass as JSON has it."""
     kind: Any = type(value)
-    return {
-        _key(name, hint): _json(getattr(value, name))
-        for name, hint in _hints(kind).items()
-    }
+    return {key: _json(getattr(value, name)) for name, key in _keys(kind).items()}
 
 
 def _json(value: Any) -> Any:
+    if value is None or isinstance(value, str | int):
+        return value
     if isinstance(value, SealedFragment):  # thirty in a leaf: a list is half as long
         return [value.offset_bytes, value.length_bytes, value.sha256.hex()]
     if isinstance(value, datetime):
@@ -435,12 +434,11 @@ def _json(value: Any) -> Any:
         return value.hex()
     if isinstance(value, tuple):
         return [_json(each) for each in value]
-    return _plain(value) if is_dataclass(value) else value
+    return _plain(value)  # not a dataclass: a fraction, or worse, and refused there
 
 
 def _read(kind: Any, plain: Any) -> Any:
-    hints = _hints(kind)
-    keys = {name: _key(name, hint) for name, hint in hints.items()}
+    hints, keys = _hints(kind), _keys(kind)
     if not isinstance(plain, dict) or set(plain) != set(keys.values()):
         raise ValueError(f"not the keys of {kind.__name__}")
     return kind(**{name: _value(hints[name], plain[keys[name]]) for name in hints})
@@ -481,10 +479,15 @@ def _of(kind: type[Any], plain: Any) -> Any:
     return plain
 
 
-def _key(name: str, hint: Any) -> str:
+@cache
+def _keys(kind: Any) -> dict[str, str]:
     """Times say their unit: ``started_at`` is written as ``started_us``."""
-    is_time = hint is datetime or datetime in get_args(hint)
-    return f"{name.removesuffix('_at')}_us" if is_time else name
+    return {
+        name: f"{name.removesuffix('_at')}_us"
+        if hint is datetime or datetime in get_args(hint)
+        else name
+        for name, hint in _hints(kind).items()
+    }
 
 
 @cache

@@ -46,6 +46,7 @@ audit = sa.Table(
 )
 sa.Index("audit_object", audit.c.object_kind, audit.c.object_id)
 
+_INSERT = sa.insert(audit)
 _ACTOR = TypeAdapter(AuditActor)
 _TEXT = evidence_log.personal_text
 ENTRIES = sa.select(audit, _TEXT.c.text).select_from(
@@ -58,7 +59,7 @@ def append(connection: sa.Connection, entries: Iterable[AuditEntry]) -> None:
     for entry in entries:
         personal = evidence_log.keep_text(connection, personal_of(entry))
         row = {**_row(entry), "personal": personal}
-        seq = connection.execute(sa.insert(audit), row).lastrowid
+        seq = connection.execute(_INSERT, row).lastrowid
         evidence_log.append(connection, _leaf(seq, entry, personal))
 
 

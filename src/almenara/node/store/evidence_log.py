@@ -75,6 +75,8 @@ log_freeze = sa.Table(
     sa.Column("at", UtcMicros, nullable=False),
     sa.Column("reason", sa.Text, nullable=False),
 )
+_INSERT_LEAF = sa.insert(log_leaf)
+_INSERT_TEXT = sa.insert(personal_text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +125,7 @@ def append(db: sa.Connection, *said: Leaf) -> tuple[bytes, ...]:
             "sha256": hashes[-1],
             "data": data,
         }
-        leaf_id = db.execute(sa.insert(log_leaf), row).lastrowid
+        leaf_id = db.execute(_INSERT_LEAF, row).lastrowid
         if leaf_id % TILE_WIDTH == TILE_WIDTH - 1:
             _complete_tiles(db, leaf_id)
     return tuple(hashes)
@@ -149,7 +151,7 @@ def keep_text(db: sa.Connection, text: str) -> bytes:
     salt = secrets.token_bytes(leaves.SALT_BYTES)
     kept = leaves.commitment(salt, text)
     row = {"commitment": kept, "salt": salt, "text": text}
-    db.execute(sa.insert(personal_text), row)
+    db.execute(_INSERT_TEXT, row)
     return kept
 
 
