@@ -137,6 +137,26 @@ async def test_the_key_stays_over_a_restart(
     assert [event.step for event in events] == [KeyStep.ENTERED]
 
 
+async def test_a_key_that_cannot_be_used_costs_signatures_and_no_leaf(
+    store: Store, kept: LogKeeper, tmp_path: Path, clock: ManualClock
+):
+    (key,) = (tmp_path / "keys").iterdir()
+    key.chmod(0o644)
+    again = keeper(store, tmp_path, clock)
+    with pytest.raises(KeyFileError):
+        await again.begin()
+    await SqlAuditLog(store).record(entry(1))
+    with pytest.raises(KeyFileError):
+        await again.sign()
+
+    key.chmod(0o600)
+    made = await again.sign()
+
+    assert made is not None
+    assert made.size == (await SqlEvidenceLog(store).newest()).size
+    assert await kept.sign() is None
+
+
 async def test_a_new_key_is_let_in_by_the_old_one_beside_the_running_node(
     store: Store, kept: LogKeeper, tmp_path: Path, clock: ManualClock
 ):

@@ -12,7 +12,7 @@ import os
 import secrets
 import shutil
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from importlib.metadata import version
@@ -27,7 +27,7 @@ from almenara.console.api.node import Fault as ShownFault
 from almenara.console.api.node import NodeState
 from almenara.console.app import STATIC, ConsolePorts, ConsoleSettings, create_app
 from almenara.core.coast import Station, WatchZone
-from almenara.core.errors import Fault
+from almenara.core.errors import Fault, KeyFileError
 from almenara.core.ids import CentreId, PersonId, TrackId
 from almenara.core.time import Clock
 from almenara.core.values import Position
@@ -117,7 +117,7 @@ async def assembled(
 
     Raises:
         StoreError: The store cannot be used.
-        KeyFileError: The evidence log's key cannot be used.
+        TimeStampError: The authority's root certificates cannot be read.
         ConfigError: The scenario is wrong, or its coast did not start.
     """
     clock = SystemClock()
@@ -250,8 +250,7 @@ async def _built(  # long: one line per part, in the order they need each other
 async def _keeper(config: Config, store: Store, clock: Clock) -> LogKeeper:
     """Who signs the evidence log; there is a key from the first start on.
 
-    Raises:
-        KeyFileError: The key is missing, damaged, or others could read it.
+    A key that cannot be used costs signatures, never the watch: the supervisor says so.
     """
     keeper = LogKeeper(
         SqlEvidenceLog(store),
@@ -259,7 +258,8 @@ async def _keeper(config: Config, store: Store, clock: Clock) -> LogKeeper:
         CentreId(config.centre.id),
         clock,
     )
-    await keeper.begin()
+    with suppress(KeyFileError):
+        await keeper.begin()
     return keeper
 
 

@@ -91,17 +91,18 @@ class LogKeeper:
         return checkpoint.origin(self._centre_id, log)
 
     async def begin(self) -> None:
-        """See that there is a key, and say which program writes from now on.
+        """Say which program writes from now on, and see that there is a key.
 
         Raises:
-            KeyFileError: The key is missing, damaged, or open to others.
+            KeyFileError: The key is missing, damaged, or open to others; leaves are
+                written all the same, and signed when it is put right.
             StoreError: The store refuses.
         """
-        await self._signer()
         release = version("almenara")
         if await self._log.last_release() != release:
             now = self._clock.now()
             await self._log.append(SoftwareRelease(version=release, at=now))
+        await self._signer()
 
     async def look(self) -> StoredCheckpoint | None:
         """Sign a checkpoint if one is due; None if not."""

@@ -171,12 +171,17 @@ async def _tidy(node: Node) -> None:
 
 async def _sign_log(node: Node) -> None:
     """Sign what the evidence log says; the watch goes on if that fails."""
+    said = ""
     while True:
-        await node.clock.sleep(LOOK_EVERY)
         try:
             await node.keeper.look()
+            said = ""
         except AlmenaraError as error:
-            log.error("log_not_signed", reason=str(error))
+            if str(error) != said:
+                said = str(error)
+                _say(f"the evidence log is not signed: {said}")
+                log.error("log_not_signed", reason=said)
+        await node.clock.sleep(LOOK_EVERY)
 
 
 async def _stamp_log(node: Node, stamper: Stamper) -> None:
