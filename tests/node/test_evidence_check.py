@@ -16,7 +16,7 @@ from almenara.evidence.leaves import Kind
 from almenara.node.store import evidence_log, vouchers
 from almenara.node.store.audit import SqlAuditLog
 from almenara.node.store.database import open_store
-from almenara.node.store.evidence_check import Verdict
+from almenara.node.store.evidence_check import Verdict, check
 from almenara.node.store.evidence_log import LogReader
 from tests.console.fakes import NOON
 from tests.evidence.keys import SeededKey
@@ -445,6 +445,58 @@ def test_a_checkpoint_signed_by_a_stranger_is_named(store: Path):
     (found,) = verdict(store).findings
 
     assert "signed by no key" in found.problem
+
+
+LOGGED = (
+    *("audit", "alarm", "alarm_trail", "station_version", "personal_text"),
+    *("segment", "segment_detail", "gap", "hold", "tombstone"),
+    *("log", "log_leaf", "log_tile", "log_stream", "log_checkpoint"),
+)
+FREE = {
+    "segment.target_id": "a file may move to another disk",
+    "segment.state": "sealed, then doomed; what matters is whether it is there",
+    "log.begun_at": "shown to people; leaf 0 says it too",
+    "log_checkpoint.at": "by the node's clock, signed by nobody",
+}
+"""Columns that may change without a word, and why."""
+
+CHANGED = {
+    "integer": "coalesce({0}, 0) + 1",
+    "boolean": "1 - {0}",
+    "text": "coalesce({0}, '') || 'x'",
+    "blob": "cast(x'ff' || substr(coalesce({0}, x'00'), 2) as blob)",
+}
+
+
+def test_every_column_of_every_row_that_is_evidence_is_watched(tmp_path: Path):
+    path = built(tmp_path)
+
+    async def more() -> None:  # enough leaves for a tile
+        with open_store(path) as store:
+            log = SqlAuditLog(store)
+            for number in range(256):
+                await log.record(entry(100 + number))
+
+    asyncio.run(more())
+    bend(path)
+    unseen = set()
+    with open_store(path) as store, store.engine.connect() as db:
+        for table in LOGGED:
+            columns = db.exec_driver_sql(f"pragma table_info({table})").all()
+            for column in columns:
+                name, kind = f'"{column[1]}"', column[2].lower()
+                change = CHANGED.get(kind, CHANGED["integer"]).format(name)
+                statement = f"update {table} set {name} = {change}"  # noqa: S608  # our own
+                if kind == "integer" and column[5]:  # keys are moved out of the way
+                    statement = f"update {table} set {name} = -1 - {name}"  # noqa: S608
+                db.exec_driver_sql("pragma defer_foreign_keys = on").close()
+                db.exec_driver_sql("pragma ignore_check_constraints = on").close()
+                db.exec_driver_sql(statement).close()
+                if check(db).is_good:
+                    unseen.add(f"{table}.{column[1]}")
+                db.rollback()
+
+    assert unseen == set(FREE)
 
 
 def test_an_erased_text_leaves_every_proof_standing(store: Path):

@@ -124,7 +124,6 @@ async def assembled(
     async with AsyncExitStack() as stack:
         store = stack.enter_context(open_store(config.store_path, exclusive=True))
         coast, stations, zones = await _simulated(scenario, stack)
-        keeper = await _keeper(config, store, clock)
         registry = SqlStationRegistry(store)
         if stations and await registry.load() != stations:
             entry = _entry(clock, "station.simulate")
@@ -135,7 +134,6 @@ async def assembled(
             clock=clock,
             store=store,
             registry=registry,
-            keeper=keeper,
             coast=coast,
             simulated=stations,
             zones=(*config.zones, *zones),
@@ -150,7 +148,6 @@ async def _built(  # long: one line per part, in the order they need each other
     clock: Clock,
     store: Store,
     registry: SqlStationRegistry,
-    keeper: LogKeeper,
     coast: SimulatedCoast | None,
     simulated: tuple[Station, ...],
     zones: tuple[WatchZone, ...],
@@ -158,6 +155,7 @@ async def _built(  # long: one line per part, in the order they need each other
 ) -> Node:
     media = config.recording.directory
     limits = limits_of(config)
+    keeper = await _keeper(config, store, clock)
     index = SqlSegmentIndex(store)
     points = stack.enter_context(TrackPoints(config.store.directory, clock))
     recorder = Recorder(media, index, clock)

@@ -58,13 +58,22 @@ def verify(
 def show(
     config: ConfigFile = None,
     *,
+    head: Annotated[
+        bool,
+        typer.Option("--checkpoint", help="The newest one, to be kept elsewhere."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Show each log: its leaves, its newest checkpoint, who vouches for it."""
-    from almenara.node.store.vouchers import summaries
+    from almenara.node.store.vouchers import note_with_cosignatures, summaries
 
     with _store(config) as store:
         rows = store.read_now(summaries)
+        newest = rows[-1].checkpoint if rows else None
+        if head and newest is not None:
+            kept = store.read_now(lambda db: note_with_cosignatures(db, newest))
+            typer.echo(kept, nl=False)
+            return
     tell([row.shown() for row in rows], as_json=as_json, empty="No log yet")
 
 

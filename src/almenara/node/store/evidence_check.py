@@ -175,6 +175,12 @@ class _Whole:
         """Rows that no leaf speaks of, and vouchers without their checkpoint."""
         for fault in self._rows.end():
             self._fault(len(self.logs), fault)
+        known = [of.log for of in self.logs]
+        stray = sa.select(log_checkpoint.c.log).where(
+            log_checkpoint.c.log.not_in(known)
+        )
+        for log in self._db.execute(stray.distinct()).scalars():
+            self.found(log, None, "checkpoint", "of a log that is not here")
         for table in (log_cosignature, log_stamp):
             same = (log_checkpoint.c.log == table.c.log) & (
                 log_checkpoint.c.size == table.c.size

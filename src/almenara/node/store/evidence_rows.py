@@ -37,7 +37,7 @@ from almenara.evidence.leaves import (
     SegmentSealed,
 )
 from almenara.node.store import alarms, audit, recordings, stations
-from almenara.node.store.evidence_log import personal_text
+from almenara.node.store.evidence_log import log_stream, personal_text
 from almenara.node.store.recorded_leaves import segment_leaf
 
 NUMBERED = {
@@ -134,6 +134,15 @@ class RowCheck:
         for name in NUMBERED:
             yield from self._without_leaf(name)
         yield from self._segments_without_leaf()
+        yield from self._ends_of_streams()
+
+    def _ends_of_streams(self) -> Iterator[Fault]:
+        """What the next segment of a stream will name as the one before it."""
+        kept = dict(self._db.execute(sa.select(*log_stream.c)).all())
+        for stream_id in sorted(kept.keys() | self._streams.keys()):
+            if kept.get(stream_id) != self._streams.get(stream_id):
+                problem = "not the newest segment of this stream"
+                yield Fault(index=None, subject=f"stream/{stream_id}", problem=problem)
 
     def _openings(self, batch: list[Read]) -> Iterator[Fault]:
         for read in batch:
