@@ -15,6 +15,7 @@
     + KeyFileError              a private key is missing, or others could read it
     + TimeStampError            no time stamp, or one that proves nothing
   * PortInUseError              another program listens there
+  * EnvelopeRefusedError        bytes of a partner that are no envelope of ours
 
 A caller decides by class, never by message. ``code`` is stable across releases and
 languages: it is what the console translates and what the exchange sends.
@@ -158,3 +159,16 @@ class PortInUseError(AlmenaraError):
 
     code = "port.in_use"
     retryable = True
+
+
+class EnvelopeRefusedError(AlmenaraError):
+    """Something that claims to come from a partner fails a check; nothing is applied.
+
+    ``reason`` is a stable key: size, form, header, key, signature, claims, stream.
+    """
+
+    code = "exchange.envelope_refused"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"envelope refused: {reason}")
+        self.reason = reason
