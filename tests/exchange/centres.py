@@ -90,7 +90,7 @@ def keys(seed: int = 1) -> tuple[SigningKey, SigningKey, KeyRing]:
             kid=key.kid,
             centre_id=centre,
             use=KeyUse.EXCHANGE,
-            raw=key.secret.public_key().public_bytes_raw(),
+            public_hex=key.secret.public_key().public_bytes_raw().hex(),
             valid_from=BEGIN,
             valid_until=END,
         )

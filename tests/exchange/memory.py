@@ -38,6 +38,7 @@ class MemoryLedger:
     bytes_kept: dict[str, list[bytes]] = field(
         default_factory=lambda: defaultdict(list)
     )
+    ids: set[str] = field(default_factory=set)
     quarantined: list[str] = field(default_factory=list)
     halted: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -106,6 +107,9 @@ class MemoryLedger:
             return GENESIS
         return applied[seq - 1] if seq <= len(applied) else None
 
+    def known(self, message_id: str) -> bool:
+        return message_id in self.ids
+
     def seen(self) -> Seen:
         urgent, bulk = (
             len(
@@ -127,6 +131,7 @@ class MemoryLedger:
 
     def _effect(self, arrival: Arrival) -> None:
         name = arrival.stream.name
+        self.ids.add(arrival.claims.id)
         if arrival.outcome.accepted:
             self.effects[name].append(arrival.claims.id)
         else:

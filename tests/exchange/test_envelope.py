@@ -121,7 +121,7 @@ def test_a_key_counts_for_its_centre_its_use_and_its_time_alone():
     assert refused(RAW, ring(revoked_at=NOW)) == "key"
     assert refused(RAW, now=END) == "key"
     assert refused(RAW, now=BEGIN - timedelta(seconds=1)) == "key"
-    assert refused(RAW, ring(raw=RING.keys["ma-1"].raw)) == "signature"
+    assert refused(RAW, ring(public_hex=RING.keys["ma-1"].public_hex)) == "signature"
     open_envelope(RAW, ring(revoked_at=NOW + timedelta(seconds=1)), NOW)
 
 

@@ -37,8 +37,8 @@ class PublicKey:
     kid: str
     centre_id: CentreId
     use: KeyUse
-    raw: bytes
-    """32 bytes."""
+    public_hex: str
+    """32 bytes in 64 lower case digits."""
 
     valid_from: datetime
     valid_until: datetime
@@ -52,7 +52,8 @@ class PublicKey:
     def signed(self, data: bytes, signature: bytes) -> bool:
         """Whether this key made the signature."""
         try:
-            Ed25519PublicKey.from_public_bytes(self.raw).verify(signature, data)
+            raw = bytes.fromhex(self.public_hex)
+            Ed25519PublicKey.from_public_bytes(raw).verify(signature, data)
         except (InvalidSignature, ValueError):
             return False
         return True

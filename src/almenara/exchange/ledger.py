@@ -106,6 +106,10 @@ class Ledger(Protocol):
         """Hash of what was applied at a number; of the genesis at 0."""
         ...
 
+    def known(self, message_id: str) -> bool:
+        """Whether a message of that id was applied, in whatever stream."""
+        ...
+
     def seen(self) -> Seen:
         """The last applied of both lanes of the partner."""
         ...

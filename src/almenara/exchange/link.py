@@ -273,7 +273,10 @@ class Link:
         self, stream: ExchangeStream, raw: bytes, claims: Claims, cursor: Cursor
     ) -> Arrival:
         ours = claims.type in (VOID, ACK)
-        outcome = Outcome(accepted=True) if ours else self.content(claims)
+        if self.ledger.known(claims.id):
+            outcome = Outcome(accepted=False, code="InvalidRequestObject")
+        else:
+            outcome = Outcome(accepted=True) if ours else self.content(claims)
         answer = None if outcome.accepted else self._refusal(stream, claims, outcome)
         return Arrival(
             stream=stream,
