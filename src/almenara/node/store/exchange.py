@@ -219,6 +219,13 @@ class SqlLedger:
         )
         return self._read(lambda c: c.execute(wanted).scalar())
 
+    def kept(self, stream: ExchangeStream, seq: int) -> bytes | None:
+        """The bytes we applied at a number; for a partner that lost its own."""
+        wanted = sa.select(inbox.c.raw).where(
+            inbox.c.stream == stream.name, inbox.c.seq == seq
+        )
+        return self._read(lambda c: c.execute(wanted).scalar())
+
     def known(self, message_id: str) -> bool:
         wanted = sa.select(inbox.c.seq).where(inbox.c.message_id == message_id)
         return self._read(lambda c: c.execute(wanted).first()) is not None
