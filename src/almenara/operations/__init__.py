@@ -1,6 +1,8 @@
-"""Who goes: units, tasks, joint operations, shift handover.
+"""Who goes where: units, tasks, joint operations, and one watch after the other.
 
-Its turn comes later. What will live here: the units at hand and what they are asked to
-do, operations of several centres with an end, and the sheet that one watch hands to the
-next. People decide; nothing here sends anybody.
+* ``task``       a request and what becomes of it; between centres it is never a command
+* ``operation``  what two centres have agreed to do together, and until when
+* ``handover``   what one watch leaves to the next: nothing open is left unsaid
+
+Everything here decides and nothing is carried out; whoever acts is named.
 """
