@@ -44,6 +44,8 @@ def pairing(partner) -> Pairing:
         partner=partner,
         name=str(partner),
         url="https://127.0.0.1:1",
+        listen="127.0.0.1:2",
+        authority_pem=None,
         telephone="+0",
         keys=tuple(keys()[2].keys.values()),
         agreement=agreement(partner),

@@ -84,17 +84,18 @@ def keys(seed: int = 1) -> tuple[SigningKey, SigningKey, KeyRing]:
     made = []
     for n, centre in enumerate((ES, MA)):
         secret = Ed25519PrivateKey.from_private_bytes(bytes([seed + n]) * 32)
-        made.append((centre, SigningKey(kid=f"{centre}-1", secret=secret)))
+        key = SigningKey(kid=f"{centre}-1", secret=secret)
+        made.append((centre, key, secret.public_key().public_bytes_raw().hex()))
     ring = KeyRing.of(
         PublicKey(
             kid=key.kid,
             centre_id=centre,
             use=KeyUse.EXCHANGE,
-            public_hex=key.secret.public_key().public_bytes_raw().hex(),
+            public_hex=public_hex,
             valid_from=BEGIN,
             valid_until=END,
         )
-        for centre, key in made
+        for centre, key, public_hex in made
     )
     return made[0][1], made[1][1], ring
 

@@ -23,7 +23,8 @@ GOOD = f"""
 [partner]
 id = "ma"
 name = "Centre of the south shore"
-url = "https://192.0.2.80:9443"
+url = "https://127.0.0.1:9443"
+listen = "127.0.0.1:9444"
 telephone = "+212 000"
 [partner.key]
 kid = "ma-1"
@@ -80,8 +81,12 @@ def test_both_sides_come_to_the_same_genesis():
     ("old", "new", "words"),
     [
         ('id = "ma"', 'id = "es"', "which is this centre"),
-        ("https://192", "http://192", "expected https://host:port"),
-        ("https://192", "https://me:secret@192", "password"),
+        ("https://127.0.0.1", "http://192.0.2.80", "expected https://host:port"),
+        ("https://127.0.0.1", "https://192.0.2.80", "no authority_file"),
+        ("127.0.0.1:9444", "0.0.0.0:9444", "no authority_file"),
+        ("127.0.0.1:9444", "9444", "expected host:port"),
+        ("https://127", "https://me:secret@127", "password"),
+        ("telephone", 'authority_file = "no.pem"\ntelephone', "No such file"),
         ('"safety"]', '"audit"]', "never leaves a centre"),
         ('"what", "where"', '"what", "face"', "has not: face"),
         ("incident =", "person =", "the unknown type person"),

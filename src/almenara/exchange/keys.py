@@ -8,17 +8,14 @@ Source: RFC 8032 (Ed25519), RFC 7515 (JWS); docs/design/exchange.md, "Trust".
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Self
+from typing import Protocol, Self
 
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import (
-    Ed25519PrivateKey,
-    Ed25519PublicKey,
-)
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from almenara.core.ids import CentreId
 
@@ -59,19 +56,24 @@ class PublicKey:
         return True
 
 
+class Signs(Protocol):
+    """The secret half of a key, wherever it lies."""
+
+    def sign(self, data: bytes, /) -> bytes:
+        """64 bytes."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SigningKey:
     """A key of our own; its secret half never shows."""
 
     kid: str
-    secret: Ed25519PrivateKey
+    secret: Signs = field(repr=False)
 
     def sign(self, data: bytes) -> bytes:
         """64 bytes."""
         return self.secret.sign(data)
-
-    def __repr__(self) -> str:
-        return f"SigningKey(kid={self.kid!r})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,12 @@ class Pairing:
     url: str
     """``https://host:port``; where it listens to us."""
 
+    listen: str
+    """``host:port`` of our own listener for it alone."""
+
+    authority_pem: str | None
+    """Its private certificate authority; None only between loopback addresses."""
+
     telephone: str
     """Shown wherever the link is: the fallback of everything."""
 

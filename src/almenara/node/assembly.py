@@ -46,6 +46,7 @@ from almenara.node.health import HealthBook, Outside
 from almenara.node.judge import Judge
 from almenara.node.log_keeper import LogKeeper
 from almenara.node.log_keys import KeyFolder
+from almenara.node.partners import Certificates, Partners, identity
 from almenara.node.pipeline import Pipeline, Stages
 from almenara.node.recorder_sheet import RecorderSheet
 from almenara.node.shore import Shore
@@ -87,6 +88,7 @@ class Node:
     health: HealthBook
     judge: Judge
     pipeline: Pipeline
+    partners: Partners
     janitor: Janitor
     app: ASGIApp
     keeper: LogKeeper
@@ -237,6 +239,7 @@ async def _built(  # long: one line per part, in the order they need each other
         health=health,
         judge=judge,
         pipeline=pipeline,
+        partners=_partners(config, store, clock),
         janitor=Janitor(media, index, clock),
         app=create_app(ports, clock, ConsoleSettings(coast=COAST)),
         keeper=keeper,
@@ -276,6 +279,21 @@ def _stamper(config: Config, store: Store, clock: Clock) -> Stamper | None:
         read_roots(*evidence.stamp_roots),
         clock,
         every=timedelta(seconds=evidence.stamp_every_s),
+    )
+
+
+def _partners(config: Config, store: Store, clock: Clock) -> Partners:
+    """The links to other centres; without a pairing there is none."""
+    me, folder = CentreId(config.centre.id), config.key_folder
+    files = config.exchange.certificate_file, config.exchange.key_file
+    return Partners(
+        store,
+        me,
+        lambda: identity(folder, me, clock),
+        clock,
+        certificates=Certificates(certificate_file=files[0], key_file=files[1])
+        if files[0] is not None and files[1] is not None
+        else None,
     )
 
 

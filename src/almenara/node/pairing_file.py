@@ -5,6 +5,7 @@ Two people make it from what they handed each other: the partner's identity as i
 agreement does not name is not told.
 """
 
+import ssl
 import tomllib
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -49,6 +50,17 @@ def _address(value: str) -> str:
     return value
 
 
+def _host_and_port(value: str) -> str:
+    parts = urlsplit(f"//{value}")
+    try:
+        good = bool(parts.hostname) and parts.port is not None and not parts.path
+    except ValueError:
+        good = False
+    if not good:
+        raise wrong("host:port", "Write where this centre listens to that partner.")
+    return value
+
+
 Instant = Annotated[datetime, AfterValidator(_aware)]
 
 
@@ -67,7 +79,9 @@ class PartnerFile(Section):
     id: Centre
     name: Annotated[str, Field(min_length=1, max_length=80)]
     url: Annotated[str, AfterValidator(_address)]
+    listen: Annotated[str, AfterValidator(_host_and_port)]
     telephone: Annotated[str, Field(min_length=3, max_length=40)]
+    authority_file: Path | None = None
     key: KeyFile
 
 
@@ -131,7 +145,26 @@ def parse_pairing(name: str, text: str, own_key: PublicKey) -> Pairing:
     faults += tuple(_contradictions(lines, read, own_key))
     if faults:
         raise ConfigError(faults)
-    return _pairing(read, own_key)
+    return _pairing(read, own_key, _authority(lines, read, Path(name).parent))
+
+
+def _authority(lines: Lines, read: PairingFile, folder: Path) -> str | None:
+    """The partner's certificate authority, taken into the store with the pairing."""
+    if read.partner.authority_file is None:
+        return None
+    place = folder / read.partner.authority_file
+    try:
+        text = place.read_text("ascii")
+        ssl.create_default_context(cadata=text)
+    except (OSError, UnicodeDecodeError, ssl.SSLError) as error:
+        fault = Fault(
+            place=lines.place(("partner", "authority_file")),
+            found=f"{place}: {getattr(error, 'strerror', None) or error}",
+            expected="certificates as PEM",
+            cure="Name the file of its certificate authority, as it was handed over.",
+        )
+        raise ConfigError((fault,)) from error
+    return text
 
 
 def _contradictions(
@@ -143,6 +176,15 @@ def _contradictions(
             found=f"{read.partner.id}, which is this centre",
             expected="another centre",
             cure="Give each centre its own id in [centre].",
+        )
+    is_near = urlsplit(read.partner.url).hostname in LOOPBACK
+    is_near &= urlsplit(f"//{read.partner.listen}").hostname in LOOPBACK
+    if read.partner.authority_file is None and not is_near:
+        yield Fault(
+            place=lines.place(("partner",)),
+            found="no authority_file",
+            expected="the certificates by which the partner is known",
+            cure="Name the file of its certificate authority, as it was handed over.",
         )
     for where, table in (("agreement", read.agreement), ("partner", read.partner.key)):
         if table.valid_until <= table.valid_from:
@@ -184,7 +226,9 @@ def _unknown_fields(lines: Lines, kind: str, fields: list[str]) -> Iterator[Faul
         )
 
 
-def _pairing(read: PairingFile, own_key: PublicKey) -> Pairing:
+def _pairing(
+    read: PairingFile, own_key: PublicKey, authority_pem: str | None
+) -> Pairing:
     partner, signed = CentreId(read.partner.id), read.agreement
     their_key = PublicKey(
         kid=read.partner.key.kid,
@@ -199,6 +243,8 @@ def _pairing(read: PairingFile, own_key: PublicKey) -> Pairing:
         partner=partner,
         name=read.partner.name,
         url=read.partner.url,
+        listen=read.partner.listen,
+        authority_pem=authority_pem,
         telephone=read.partner.telephone,
         keys=keys,
         agreement=Agreement(

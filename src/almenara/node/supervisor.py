@@ -112,6 +112,7 @@ async def _serve(node: Node, listener: socket.socket) -> None:
         tasks.create_task(_sign_log(node))
         if node.stamper is not None:
             tasks.create_task(_stamp_log(node, node.stamper))
+        tasks.create_task(node.partners.run())
         if node.coast is not None:
             tasks.create_task(_keep_coast(node, node.coast))
 

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from almenara.node.cli import auditing, configuration, people, shore
+from almenara.node.cli import auditing, configuration, partners, people, shore
 from almenara.node.cli.talk import SpokenGroup, say
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app.add_typer(configuration.app, name="config")
 app.add_typer(shore.app, name="station")
 app.add_typer(people.app, name="user")
 app.add_typer(auditing.app, name="audit")
+app.add_typer(partners.app, name="partner")
 
 ConfigFile = Annotated[
     Path | None,

@@ -200,6 +200,25 @@ def _place(value: object) -> object:
 Place = Annotated[Position, BeforeValidator(_place)]
 
 
+class ExchangeConfig(Section):
+    """How this centre shows itself to its partners; who they are is in the store."""
+
+    certificate_file: Path | None = None
+    """This centre's certificate, PEM; its authority is handed over at the pairing."""
+
+    key_file: Path | None = None
+    """The certificate's private key, PEM, readable by the node alone."""
+
+    @model_validator(mode="after")
+    def _is_a_pair(self) -> Self:
+        if (self.certificate_file is None) is not (self.key_file is None):
+            raise wrong(
+                "both certificate_file and key_file, or neither",
+                "Name both files, or leave both out.",
+            )
+        return self
+
+
 class ZoneConfig(Section):
     """A polygon in the world that somebody watches."""
 
@@ -236,6 +255,7 @@ class Config(Section):
     watch: WatchConfig = WatchConfig()
     stations: StationsConfig = StationsConfig()
     evidence: EvidenceConfig = EvidenceConfig()
+    exchange: ExchangeConfig = ExchangeConfig()
     rules: RulesConfig = RulesConfig()
     zone: Mapping[Name, ZoneConfig] = Field(default_factory=dict)
     """[zone.<id>]: a watch zone."""
@@ -288,8 +308,20 @@ class Config(Section):
                         )
                     }
                 ),
+                "exchange": self.exchange.model_copy(
+                    update={
+                        "certificate_file": _within(
+                            folder, self.exchange.certificate_file
+                        ),
+                        "key_file": _within(folder, self.exchange.key_file),
+                    }
+                ),
                 "recording": self.recording.model_copy(
                     update={"directory": folder / self.recording.directory}
                 ),
             }
         )
+
+
+def _within(folder: Path, place: Path | None) -> Path | None:
+    return None if place is None else folder / place

@@ -1,6 +1,6 @@
 """The exchange: links with partners, what is to be told, what was sealed and applied.
 
-Precondition: migration 0002. What was sealed and what was applied can only be added:
+Precondition: migration 0003. What was sealed and what was applied can only be added:
 triggers refuse the rest.
 """
 
@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0007"
-down_revision = "0002"
+down_revision = "0003"
 
 APPEND_ONLY = ("exchange_sealed", "exchange_inbox")
 
