@@ -18,7 +18,7 @@ MODULES = [
     for m in pkgutil.walk_packages(almenara.__path__, "almenara.")
     if not m.name.endswith(".env")  # runs migrations when imported
 ]
-LATER = ("planning", "rescue", "operations", "exchange")
+LATER = ("planning", "rescue")
 UNSPOKEN = frozenset(
     [
         "face",

@@ -1,7 +1,7 @@
 """What two centres hand each other in person before a byte is exchanged.
 
 Nothing is learnt from the network: keys, address and agreement come from a file that
-two people compared by its fingerprint, read aloud.
+two people compared by its hash, read aloud.
 
 Source: docs/design/exchange.md, "Trust".
 """
@@ -63,10 +63,10 @@ def genesis_of(keys: tuple[PublicKey, ...], legal_basis: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def fingerprint(data: bytes) -> str:
+def read_aloud(data: bytes) -> str:
     """A hash to read aloud: eight groups of four, the first half of SHA-256.
 
-    >>> fingerprint(b"")
+    >>> read_aloud(b"")
     'e3b0-c442-98fc-1c14-9afb-f4c8-996f-b924'
     """
     text = hashlib.sha256(data).hexdigest()[:32]

@@ -26,12 +26,12 @@ Partner = Annotated[str, typer.Argument(help="Its centre id.")]
 @app.command("identity")
 def show_identity(config: ConfigFile = None) -> None:
     """Print what a partner writes into its pairing file about this centre."""
-    from almenara.exchange.pairing import fingerprint
+    from almenara.exchange.pairing import read_aloud
     from almenara.node.partners import identity_text
 
     own = _identity(_settings(config))
     typer.echo(identity_text(own.public), nl=False)
-    print_ = fingerprint(bytes.fromhex(own.public.public_hex))
+    print_ = read_aloud(bytes.fromhex(own.public.public_hex))
     say(f"read aloud to the partner: {print_}")
 
 
@@ -45,7 +45,7 @@ def pair(
     ] = False,
 ) -> None:
     """Take up a partner as FILE describes it, or its new keys and agreement."""
-    from almenara.exchange.pairing import fingerprint
+    from almenara.exchange.pairing import read_aloud
     from almenara.node.pairing_file import read_pairing
     from almenara.node.store.exchange import SqlPartners
 
@@ -53,9 +53,9 @@ def pair(
     own = _identity(settings)
     pairing = read_pairing(path, own.public)
     theirs = next(k for k in pairing.keys if k.centre_id == pairing.partner)
-    print_ = fingerprint(bytes.fromhex(theirs.public_hex))
+    print_ = read_aloud(bytes.fromhex(theirs.public_hex))
     say(f"{pairing.partner}: {print_}")
-    say(f"both of you: {fingerprint(bytes.fromhex(pairing.genesis))}")
+    say(f"both of you: {read_aloud(bytes.fromhex(pairing.genesis))}")
     if not yes:
         typer.confirm("Did the partner read the same aloud?", abort=True, err=True)
     with _store(settings) as store:
