@@ -11,7 +11,7 @@ from almenara.core.ids import PersonId, StationId
 from almenara.core.labels import Purpose
 from almenara.evidence.access import Role
 from tests.console.fakes import NOON
-from tests.contracts.console_stores import entry, stores
+from tests.contracts.console_stores import KINDS, entry, stores
 
 pytestmark = pytest.mark.anyio
 ANA = Account(
@@ -33,9 +33,9 @@ SESSION = Session(
 LINK = Link(token_hash="b" * 64, person_id=ANA.person_id, expires_at=NOON)
 
 
-@pytest.fixture(params=["fake", "sql"])
-def both(request, tmp_path):
-    yield from stores(request.param, tmp_path)
+@pytest.fixture(params=KINDS)
+def both(request):
+    yield from stores(request)
 
 
 @pytest.fixture

@@ -6,14 +6,14 @@ import pytest
 
 from almenara.evidence.audit import AuditAction, AuditObject, AuditResult
 from tests.console.fakes import NOON
-from tests.contracts.console_stores import entry, stores
+from tests.contracts.console_stores import KINDS, entry, stores
 
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture(params=["fake", "sql"])
-def audit(request, tmp_path):
-    for _, audit in stores(request.param, tmp_path):
+@pytest.fixture(params=KINDS)
+def audit(request):
+    for _, audit in stores(request):
         yield audit
 
 

@@ -65,7 +65,7 @@ async def composed(
         }
     ).beside(folder)
     async with AsyncExitStack() as stack:
-        store = stack.enter_context(open_store(config.store_path, exclusive=True))
+        store = stack.enter_context(open_store(config.store_place, exclusive=True))
         registry = SqlStationRegistry(store)
         await registry.save((station,), reason="set up", entry=entry())
         yield await assembly._built(  # noqa: SLF001 - as ``assembled``, on other ports

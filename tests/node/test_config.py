@@ -15,6 +15,7 @@ from almenara.incidents.thresholds import DEFAULT
 from almenara.node.config import Config, Mode, load, load_or_safe, reference
 from almenara.node.config.loading import LAST_GOOD, read_draft
 from almenara.node.config.rules import limits_of
+from almenara.node.store.place import Server
 
 ZONE = '[zone.bay]\nname = "Bay"\nvertices = [[36, -5.4], [36, -5.3], [36.1, -5.3]]\n'
 
@@ -39,8 +40,42 @@ def test_an_empty_file_is_a_good_one_and_its_folders_lie_beside_it(file, tmp_pat
     config = load(file(""), {})
 
     assert config.mode is Mode.LIVE
-    assert config.store_path == tmp_path / "data/almenara.db"
+    assert config.store_place == tmp_path / "data/almenara.db"
     assert config.recording.directory == tmp_path / "data/recordings"
+
+
+SERVERS = {
+    "password in it": ("postgresql://a:b@/d", "password"),
+    "no database": ("postgresql://a@h/", "postgresql://user@host"),
+    "another engine": ("mysql://a@h/d", "postgresql://user@host"),
+    "no address": ("postgresql://[::1/d", "Mend the address"),
+    "driver words": ("postgresql://a@/d?options=-cfsync=off", "Take options out"),
+    "open network": ("postgresql://a@db.example/d", "sslmode=verify-full"),
+    "weak network": ("postgresql://a@db.example/d?sslmode=require", "verify-full"),
+}
+
+
+@pytest.mark.parametrize(("url", "cure"), SERVERS.values(), ids=SERVERS)
+def test_a_server_that_is_not_safely_named_is_refused(file, url: str, cure: str):
+    (fault, *_) = faults_of(file(f'[store]\nurl = "{url}"'))
+
+    assert cure in str(fault)
+    assert "a:b" not in str(fault)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://almenara@127.0.0.1/almenara",
+        "postgresql://almenara@/almenara?host=/run/postgresql",
+        "postgresql://almenara@db.example/almenara?sslmode=verify-full",
+    ],
+)
+def test_a_server_may_be_the_store(file, tmp_path: Path, url: str):
+    config = load(file(f'[store]\nurl = "{url}"\npassword_file = "secret"'), {})
+
+    secret = tmp_path / "secret"
+    assert config.store_place == Server(url=url, password_file=secret)
 
 
 def test_no_file_at_all_means_the_defaults(tmp_path, monkeypatch):

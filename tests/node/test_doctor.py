@@ -2,6 +2,7 @@
 
 import socket
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from almenara.core.errors import Fault, PortInUseError
 from almenara.node import doctor
 from almenara.node.doctor import Verdict
 from almenara.node.ports import claim
+from almenara.node.store.place import Server
 
 
 def test_every_check_answers_and_every_complaint_has_a_remedy(tmp_path, monkeypatch):
@@ -99,3 +101,14 @@ def test_a_claimed_port_is_listened_at_and_given_to_nobody_else():
 def test_a_name_that_is_none_is_refused():
     with pytest.raises(PortInUseError, match=r"console\.host"):
         claim("no.such.name.invalid", 0)
+
+
+@pytest.mark.slow
+def test_a_server_is_examined_and_its_cure_is_said(server: Server):
+    assert doctor.store(server).verdict is Verdict.OK
+
+    nowhere = replace(server, url="postgresql://a@/d?host=/nowhere")
+    finding = doctor.store(nowhere)
+
+    assert finding.verdict is Verdict.FAIL
+    assert finding.remedy.startswith("Check that the server runs")

@@ -17,6 +17,7 @@ import pytest
 from almenara.core.media import Codec, LiveFragment, LiveInit, Packet
 from almenara.core.time import ManualClock
 from almenara.node.store.database import Store, open_store
+from almenara.node.store.place import Place
 from almenara.node.store.recordings import SqlSegmentIndex
 from almenara.recording.files import Files
 from almenara.recording.fmp4 import found_fragments
@@ -33,8 +34,8 @@ SECOND = timedelta(seconds=1)
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with open_store(tmp_path / "store.db") as opened:
+def store(place: Place) -> Iterator[Store]:
+    with open_store(place) as opened:
         yield opened
 
 
@@ -176,7 +177,7 @@ def test_what_was_acknowledged_survives_a_kill(
     with subprocess.Popen(  # noqa: S603 - our own interpreter and text
         [sys.executable, "-c", WRITER, str(tmp_path)],
         cwd=root,
-        env={**os.environ, "PYTHONPATH": str(root)},
+        env={**os.environ, "PYTHONPATH": f"{root}{os.pathsep}{root / 'src'}"},
         stdout=subprocess.PIPE,
         stdin=subprocess.PIPE,
         text=True,

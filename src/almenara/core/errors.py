@@ -11,6 +11,8 @@
     + TargetFullError           no space left; worth retrying when space returns
   * StoreError                  the store cannot be used
     + SchemaTooNewError         a newer Almenara wrote it
+    + StoreAwayError            its server does not answer; worth retrying
+    + CommitUnknownError        the answer to a commit was lost
   * EvidenceError               the evidence log cannot be kept, or is not sound
     + KeyFileError              a private key is missing, or others could read it
     + TimeStampError            no time stamp, or one that proves nothing
@@ -133,6 +135,19 @@ class SchemaTooNewError(StoreError):
     """The store was written by a newer Almenara; this one would damage it."""
 
     code = "store.too_new"
+
+
+class StoreAwayError(StoreError):
+    """The store's server does not answer; nothing was written."""
+
+    code = "store.away"
+    retryable = True
+
+
+class CommitUnknownError(StoreError):
+    """The connection broke in a commit: it may or may not have been written."""
+
+    code = "store.unknown"
 
 
 class EvidenceError(AlmenaraError):

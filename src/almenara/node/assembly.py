@@ -10,7 +10,6 @@ reverse.
 import json
 import os
 import secrets
-import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -46,6 +45,7 @@ from almenara.node.health import HealthBook, Outside
 from almenara.node.judge import Judge
 from almenara.node.log_keeper import LogKeeper
 from almenara.node.log_keys import KeyFolder
+from almenara.node.media import MediaFolders
 from almenara.node.partners import Certificates, Partners, identity
 from almenara.node.pipeline import Pipeline, Stages
 from almenara.node.recorder_sheet import RecorderSheet
@@ -62,10 +62,8 @@ from almenara.node.store.vouchers import SqlEvidenceLog
 from almenara.node.time_stamps import HttpAuthority, Stamper, read_roots
 from almenara.node.video import CameraLive, CameraPlayback, LastStills
 from almenara.node.watch.pool import WatchPool
-from almenara.recording.janitor import Janitor
 from almenara.recording.live import LiveHub
 from almenara.recording.playback import Playback
-from almenara.recording.reconcile import reconcile
 from almenara.recording.recorder import Recorder
 from almenara.simulation.clips import default_cache
 from almenara.simulation.scenario import stations as simulated_stations
@@ -89,7 +87,7 @@ class Node:
     judge: Judge
     pipeline: Pipeline
     partners: Partners
-    janitor: Janitor
+    media: MediaFolders
     app: ASGIApp
     keeper: LogKeeper
     stamper: Stamper | None
@@ -104,10 +102,9 @@ class Node:
             RecordingError: The store or the disk refused; tried again later.
         """
         kept = self.config.recording
-        total = shutil.disk_usage(kept.directory).total
-        self.janitor.tidy(
+        self.media.tidy(
             keep_for=timedelta(days=kept.keep_days),
-            keep_free_bytes=int(total * kept.keep_free_percent / 100),
+            keep_free_percent=kept.keep_free_percent,
         )
 
 
@@ -124,7 +121,7 @@ async def assembled(
     """
     clock = SystemClock()
     async with AsyncExitStack() as stack:
-        store = stack.enter_context(open_store(config.store_path, exclusive=True))
+        store = stack.enter_context(open_store(config.store_place, exclusive=True))
         coast, stations, zones = await _simulated(scenario, stack)
         registry = SqlStationRegistry(store)
         if stations and await registry.load() != stations:
@@ -155,14 +152,18 @@ async def _built(  # long: one line per part, in the order they need each other
     zones: tuple[WatchZone, ...],
     stack: AsyncExitStack,
 ) -> Node:
-    media = config.recording.directory
+    media = MediaFolders(config.recording.directory, store, clock)
     limits = limits_of(config)
     keeper = await _keeper(config, store, clock)
     index = SqlSegmentIndex(store)
     points = stack.enter_context(TrackPoints(config.store.directory, clock))
-    recorder = Recorder(media, index, clock)
+    audit = SqlAuditLog(store)
+    for fault in media.faults:
+        await audit.record(_entry(clock, "media.foreign", "media", fault.place))
+    faults = (*faults, *media.faults)
+    main = media.main
+    recorder = Recorder(main.path, index, clock, target_id=main.target_id)
     stack.callback(recorder.close)
-    reconcile(media, index, clock)
     recorder.start()
     hub = LiveHub(clock)
     health = HealthBook(clock=clock, wanted_looks_per_s=config.watch.looks_per_s)
@@ -214,19 +215,21 @@ async def _built(  # long: one line per part, in the order they need each other
     health.outside = Outside(
         durable_until=recorder.durable_until,
         dropped_looks=watch.dropped,
-        recorder=RecorderSheet(recorder.states, media, clock).draw,
+        recorder=RecorderSheet(recorder.states, main.path, clock).draw,
         workers=watch.health,
     )
     accounts = SqlAccounts(store)
     ports = ConsolePorts(
         accounts=accounts,
-        audit=SqlAuditLog(store),
+        audit=audit,
         alarms=desk,
         picture=judge.picture,
         stations=shore,
         health=health,
         live=CameraLive(hub, shore.main_stream),
-        playback=CameraPlayback(Playback(media, index), shore.main_stream),
+        playback=CameraPlayback(
+            Playback(main.path, index, files=media.files()), shore.main_stream
+        ),
         stills=stills,
         node=_Board(config, faults, shore),
     )
@@ -240,7 +243,7 @@ async def _built(  # long: one line per part, in the order they need each other
         judge=judge,
         pipeline=pipeline,
         partners=_partners(config, store, clock),
-        janitor=Janitor(media, index, clock),
+        media=media,
         app=create_app(ports, clock, ConsoleSettings(coast=COAST)),
         keeper=keeper,
         stamper=_stamper(config, store, clock),
@@ -374,14 +377,16 @@ def _track_names(clock: Clock) -> Callable[[], TrackId]:
     return lambda: TrackId(f"{start:x}-{next(numbers)}")
 
 
-def _entry(clock: Clock, act: str) -> AuditEntry:
+def _entry(
+    clock: Clock, act: str, kind: str = "stations", subject: str = "all"
+) -> AuditEntry:
     return AuditEntry(
         entry_id=secrets.token_hex(8),
         at=clock.now(),
         actor=SERVICE,
         action=AuditAction.ALTERATION,
         act=act,
-        object=AuditObject(kind="stations", id="all"),
+        object=AuditObject(kind=kind, id=subject),
     )
 
 

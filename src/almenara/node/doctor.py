@@ -21,12 +21,14 @@ from enum import StrEnum
 from pathlib import Path
 
 import av
-from alembic.config import Config as Migrations
-from alembic.script import ScriptDirectory
+import sqlalchemy as sa
 
-from almenara.core.errors import Fault, PortInUseError
+from almenara.core.errors import Fault, PortInUseError, StoreError
 from almenara.node.config import Config, load_or_safe
 from almenara.node.ports import claim
+from almenara.node.store import schema
+from almenara.node.store.place import Place, Server
+from almenara.node.store.postgresql import PostgresqlEngine
 
 SYNCS = 100
 BLOCK_BYTES = 64 * 1024
@@ -78,7 +80,7 @@ def _all(config: Config, faults: Iterable[Fault]) -> Iterator[Finding]:
         ("recording", config.recording.directory),
     ):
         yield from disk(name, folder)
-    yield store(config.store_path)
+    yield store(config.store_place)
     yield port(config.console.host, config.console.port)
     yield clock()
     yield browser()
@@ -197,8 +199,11 @@ def _judge_syncs(name: str, took_us: list[float]) -> Finding:
     )
 
 
-def store(path: Path) -> Finding:
+def store(place: Place) -> Finding:
     """The store is of this Almenara's schema and undamaged, or not there yet."""
+    if isinstance(place, Server):
+        return _server(place)
+    path = place
     if not path.exists():
         return Finding(
             check="store", verdict=Verdict.OK, detail=f"{path}: made at first start"
@@ -212,26 +217,52 @@ def store(path: Path) -> Finding:
         return _bad_store(path, str(error))
     if not sound:
         return _bad_store(path, "damaged")
-    return _judge_schema(path, versions)
+    return _judge_schema(str(path), versions)
 
 
-def _judge_schema(path: Path, versions: set[str]) -> Finding:
-    settings = Migrations()
-    settings.set_main_option("script_location", "almenara.node.store:migrations")
-    script = ScriptDirectory.from_config(settings)
-    known = {revision.revision for revision in script.walk_revisions()}
-    if not versions <= known:
+def _server(server: Server) -> Finding:
+    try:
+        name, versions = _asked(server)
+    except StoreError as error:
+        detail, _, remedy = str(error).rpartition("; ")
         return Finding(
             check="store",
             verdict=Verdict.FAIL,
-            detail=f"{path}: written by a newer Almenara",
+            detail=detail or str(error),
+            remedy=remedy[:1].upper() + remedy[1:] + ".",
+        )
+    if not versions:
+        return Finding(
+            check="store", verdict=Verdict.OK, detail=f"{name}: made at first start"
+        )
+    return _judge_schema(name, versions)
+
+
+def _asked(server: Server) -> tuple[str, set[str]]:
+    engine = PostgresqlEngine(server, exclusive=False)
+    try:
+        engine.check()
+        with engine.readers.begin() as connection:
+            return engine.name, schema.revisions(connection)
+    except sa.exc.DatabaseError as error:
+        raise engine.explained(error) from error
+    finally:
+        engine.close()
+
+
+def _judge_schema(place: str, versions: set[str]) -> Finding:
+    if not versions <= schema.known():
+        return Finding(
+            check="store",
+            verdict=Verdict.FAIL,
+            detail=f"{place}: written by a newer Almenara",
             remedy="Install the newer Almenara again, or restore an older backup.",
         )
-    current = versions == set(script.get_heads())
+    current = versions == schema.heads()
     return Finding(
         check="store",
         verdict=Verdict.OK if current else Verdict.WARN,
-        detail=f"{path}: " + ("current" if current else "of an older Almenara"),
+        detail=f"{place}: " + ("current" if current else "of an older Almenara"),
         remedy="" if current else "Back it up: the next start brings it up to date.",
     )
 

@@ -87,7 +87,8 @@ async def _greet(node: Node, listener: socket.socket, *, open_browser: bool) -> 
             f"Sign in with this link; it works once, for a quarter of an hour:\n{link}"
         )
     for fault in node.faults:
-        _say(f"safe mode: {fault}")
+        about = "media" if fault in node.media.faults else "safe mode"
+        _say(f"{about}: {fault}")
     if open_browser:
         webbrowser.open(link)
 

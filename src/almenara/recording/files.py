@@ -19,10 +19,12 @@ MAX_PIECES = 1_000
 
 
 class Files:
-    """One target: a directory on one file system."""
+    """One target: a directory on one file system, and others to read from."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, others: Sequence[Path] = ()) -> None:
         self.root = root
+        self._others = tuple(map(Files, others))
+        """Where a file is looked for that is not in the first; never written to."""
 
     def create(self, place: Sequence[str]) -> int:
         """Make a new file, its directories durable; returns its descriptor."""
@@ -71,6 +73,11 @@ class Files:
         Raises:
             FileNotFoundError: There is none.
         """
+        for other in self._others:
+            if self.root.joinpath(*place).exists():
+                break
+            with suppress(FileNotFoundError):
+                return other.read(place, offset_bytes, length_bytes)
         with self._opened(place, os.O_RDONLY) as file:
             file.seek(offset_bytes)
             return file.read(length_bytes)
@@ -80,7 +87,8 @@ class Files:
         try:
             return self.root.joinpath(*place).stat(follow_symlinks=False).st_size
         except FileNotFoundError:
-            return None
+            found = (other.size_bytes(place) for other in self._others)
+            return next((size for size in found if size is not None), None)
 
     def unlink(self, place: Sequence[str]) -> bool:
         """Take a file away, for good; False if it was gone already."""

@@ -9,6 +9,7 @@ those measured, never those declared.
 **Source**: ISO/IEC 14496-12:2015, 8.8 (fragments), 11.1 (uuid); ISO/IEC 14496-15:2017.
 """
 
+import binascii
 import hashlib
 import struct
 import uuid
@@ -29,10 +30,11 @@ TRACK = 1
 DESCRIPTION = uuid.UUID("0a1e6a8e-59c4-4d0f-8d0c-6d61e7a31f01").bytes
 """The user type of our private box, first version."""
 
-_DESCRIPTION = struct.Struct(">16sQIqqqqBBxx32s")
-"""Stream, run, sequence, media time, monotonic, wall start and end, clock, flags, hash.
+_DESCRIPTION = struct.Struct(">16sQIqqqqBBH32s")
+"""Stream, run, sequence, media time, monotonic, wall start and end, clock, flags.
 
-Times but the media time are microseconds.
+Then a check, and the hash of what follows. Times but the media time are microseconds.
+The check is a CRC of the box's own words: no bit of a file is without a guard.
 """
 
 MATRIX = struct.pack(">9I", 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
@@ -42,7 +44,10 @@ KEY_FLAGS = 0x02000000
 DELTA_FLAGS = 0x01010000
 """Depends on others; no sync sample."""
 
-STARTS_WITH_KEY, CONTINUES = 1, 2
+STARTS_WITH_KEY, CONTINUES, CHECKED = 1, 2, 4
+"""Without the last, of before it was introduced, the check is zero."""
+
+_CHECK = slice(62, 64)
 CLOCKS = ("camera", "file", "arrival")
 
 
@@ -181,7 +186,7 @@ def fragment(
 def describe(description: Description, sha256: bytes) -> bytes:
     """The private box before a recorded fragment; ``sha256`` is of what follows."""
     flags = STARTS_WITH_KEY * description.starts_with_key
-    flags |= CONTINUES * description.continues
+    flags |= CONTINUES * description.continues | CHECKED
     payload = _DESCRIPTION.pack(
         uuid.UUID(description.stream_id).bytes,
         description.run,
@@ -192,9 +197,18 @@ def describe(description: Description, sha256: bytes) -> bytes:
         to_micros(description.ended_at),
         CLOCKS.index(description.clock),
         flags,
+        0,
         sha256,
     )
+    check = _check(payload).to_bytes(2, "big")
+    payload = payload[: _CHECK.start] + check + payload[_CHECK.stop :]
     return box(b"uuid", DESCRIPTION, payload)
+
+
+def _check(payload: bytes) -> int:
+    """CRC-16 of the payload with its check as zero; never zero itself."""
+    plain = payload[: _CHECK.start] + bytes(2) + payload[_CHECK.stop :]
+    return binascii.crc_hqx(plain, 0xFFFF) or 0xFFFF
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -253,9 +267,12 @@ def read_description(
     body = bytes(data[private.body : private.end])
     if len(body) != 16 + _DESCRIPTION.size or body[:16] != DESCRIPTION:
         return None
-    (stream, run, sequence, media, monotonic, start, end, clock, flags, sha256) = (
-        _DESCRIPTION.unpack_from(body, 16)
+    fields = _DESCRIPTION.unpack_from(body, 16)
+    stream, run, sequence, media, monotonic, start, end, clock, flags, check, sha256 = (
+        fields
     )
+    if check != (_check(body[16:]) if flags & CHECKED else 0):
+        return None
     try:
         description = Description(
             stream_id=StreamId(str(uuid.UUID(bytes=stream))),

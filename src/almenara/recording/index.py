@@ -35,6 +35,9 @@ class Origin(StrEnum):
     RECOVERED = "recovered"
     """Found complete after a crash, with a hash that matched, and no row."""
 
+    REBUILT = "rebuilt"
+    """Taken in by a person's order, from what the file says of itself."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SegmentRecord:

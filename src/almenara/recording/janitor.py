@@ -46,7 +46,7 @@ class Cleaning:
 
 
 class Janitor:
-    """Deletes recordings; blocking, so call it in a thread of its own."""
+    """Deletes recordings of one target; blocking, so call it in a thread of its own."""
 
     def __init__(
         self,
@@ -54,8 +54,10 @@ class Janitor:
         index: SegmentIndex,
         clock: Clock,
         *,
+        target_id: str | None = None,
         files: Files | None = None,
     ) -> None:
+        self._target_id = target_id
         self._files = files or Files(directory)
         self._index = index
         self._clock = clock
@@ -73,7 +75,11 @@ class Janitor:
             RecordingError: The store or the disk refused; what was doomed is finished
                 later.
         """
-        sealed = self._index.segments_in([SegmentState.SEALED])
+        sealed = [
+            segment
+            for segment in self._index.segments_in([SegmentState.SEALED])
+            if self._target_id in (None, segment.target_id)
+        ]
         total_bytes = sum(segment.size_bytes for segment in sealed)
         plan = plan_deletions(
             [

@@ -58,21 +58,28 @@ class Reconciliation:
 
 
 def reconcile(
-    directory: Path, index: SegmentIndex, clock: Clock, *, files: Files | None = None
+    directory: Path,
+    index: SegmentIndex,
+    clock: Clock,
+    *,
+    target_id: str = "main",
+    files: Files | None = None,
 ) -> Reconciliation:
-    """Bring files and rows together; safe to repeat, blocking.
+    """Bring files and rows of one target together; safe to repeat, blocking.
 
     Raises:
         StoreError: The store refused.
         OSError: The disk refused.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    work = _Work(files or Files(directory), index)
+    work = _Work(files or Files(directory), index, target_id)
     for segment in index.segments_in([SegmentState.DOOMED]):
-        finish(work.files, index, segment)
-        work.found.finished += 1
+        if segment.target_id == target_id:
+            finish(work.files, index, segment)
+            work.found.finished += 1
     for segment in index.segments_in([SegmentState.OPEN]):
-        work.close(segment)
+        if segment.target_id == target_id:
+            work.close(segment)
     since = (clock.now() - RECENT).strftime("%Y%m%d")
     for place in work.files.places():
         if place[1] >= since and index.find(_segment_id(place)) is None:
@@ -86,8 +93,9 @@ def reconcile(
 
 
 class _Work:
-    def __init__(self, files: Files, index: SegmentIndex) -> None:
+    def __init__(self, files: Files, index: SegmentIndex, target_id: str) -> None:
         self.files = files
+        self._target_id = target_id
         self.found = Reconciliation()
         self._index = index
 
@@ -128,7 +136,7 @@ class _Work:
             started_at=first.started_at,
             ended_at=first.ended_at,
             size_bytes=len(init),
-            target_id="main",
+            target_id=self._target_id,
             init_size_bytes=len(init),
             init_sha256=hashlib.sha256(init).digest(),
             labels=Labels(),

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from almenara.node.cli import auditing, configuration, partners, people, shore
+from almenara.node.cli import auditing, configuration, keeping, partners, people, shore
 from almenara.node.cli.talk import SpokenGroup, say
 
 app = typer.Typer(
@@ -23,6 +23,9 @@ app.add_typer(shore.app, name="station")
 app.add_typer(people.app, name="user")
 app.add_typer(auditing.app, name="audit")
 app.add_typer(partners.app, name="partner")
+app.add_typer(keeping.app, name="store")
+app.command()(keeping.backup)
+app.command()(keeping.restore)
 
 ConfigFile = Annotated[
     Path | None,

@@ -131,10 +131,10 @@ def _store(config: Path | None) -> "Iterator[Store]":
     from almenara.core.errors import StoreError
     from almenara.node.store.database import open_store
 
-    path = _settings(config).store_path
-    if not path.exists():
-        raise StoreError(f"{path}: there is no store yet; start the watch first")
-    with open_store(path) as store:
+    place = _settings(config).store_place
+    if isinstance(place, Path) and not place.exists():
+        raise StoreError(f"{place}: there is no store yet; start the watch first")
+    with open_store(place) as store:
         yield store
 
 

@@ -170,7 +170,7 @@ def _settings(config: Path | None) -> "Config":
 def _store(settings: "Config") -> "Store":
     from almenara.node.store.database import open_store
 
-    return open_store(settings.store_path)
+    return open_store(settings.store_place)
 
 
 def _me(settings: "Config") -> "CentreId":

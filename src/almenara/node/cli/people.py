@@ -137,7 +137,7 @@ def _with_accounts(
     from almenara.node.store.accounts import SqlAccounts
     from almenara.node.store.database import open_store
 
-    with open_store(settings.store_path) as store:
+    with open_store(settings.store_place) as store:
 
         async def within() -> T:
             return await act(SqlAccounts(store))

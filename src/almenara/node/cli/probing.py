@@ -20,7 +20,7 @@ async def probe(config: Config, url: str) -> Probe:
         StationError: It does not answer, or refuses.
     """
     clock = SystemClock()
-    with open_store(config.store_path) as store:
+    with open_store(config.store_place) as store:
         shore = Shore(
             registry=SqlStationRegistry(store),
             zones=(),

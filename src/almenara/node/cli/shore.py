@@ -158,7 +158,7 @@ def _with_stations(
     from almenara.node.store.database import open_store
     from almenara.node.store.stations import SqlStationRegistry
 
-    with open_store(settings.store_path) as store:
+    with open_store(settings.store_place) as store:
 
         async def within() -> T:
             return await act(SqlStationRegistry(store))

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Self
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -29,6 +29,8 @@ from almenara.core.ids import ZoneId
 from almenara.core.values import Position
 from almenara.node.config.faults import wrong
 from almenara.node.config.rules import RulesConfig
+from almenara.node.store.place import Place as StorePlace
+from almenara.node.store.place import Server
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,31}$")]
 Whole = Annotated[int, Field(strict=True)]
@@ -80,11 +82,51 @@ class ConsoleConfig(Section):
     """TCP port; 0 takes a free one and says which."""
 
 
+def _server(url: str) -> str:
+    if not url:
+        return url
+    try:
+        parts = urlsplit(url)
+        asked = parse_qs(parts.query, strict_parsing=bool(parts.query))
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        raise wrong(SERVER, "Mend the address.") from None
+    if parts.scheme != "postgresql" or not parts.path.strip("/") or parts.fragment:
+        raise wrong(SERVER, 'Write "postgresql://user@host/database".')
+    if parts.password is not None:
+        raise wrong("an address without a password", "Put it into store.password_file.")
+    if unknown := sorted(set(asked) - SERVER_WORDS):
+        raise wrong(
+            f"only {', '.join(sorted(SERVER_WORDS))} after the question mark",
+            f"Take {unknown[0]} out.",
+        )
+    folder = asked.get("host", [""])[0]
+    is_near = host in ("", "localhost", "127.0.0.1", "::1")
+    is_near = is_near and (not folder or folder.startswith("/"))
+    if not is_near and asked.get("sslmode") != ["verify-full"]:
+        raise wrong(
+            "an encrypted connection to a server whose name is checked",
+            "Add ?sslmode=verify-full, and sslrootcert=FILE for a CA of your own.",
+        )
+    return url
+
+
+SERVER = 'an address as "postgresql://user@host/database"'
+SERVER_WORDS = {"host", "port", "sslmode", "sslrootcert"}
+
+
 class StoreConfig(Section):
     """Where alarms, audit and stations are kept."""
 
     directory: Path = Path("data")
     """A folder on a local disk; relative to this file."""
+
+    url: Annotated[str, AfterValidator(_server)] = ""
+    """A PostgreSQL database, as "postgresql://user@host/name"; empty: a file there."""
+
+    password_file: str = ""
+    """A file that holds the server's password, for this user alone; relative to this
+    file. A service credential named store-password needs no key."""
 
 
 class RecordingConfig(Section):
@@ -280,9 +322,13 @@ class Config(Section):
         )
 
     @property
-    def store_path(self) -> Path:
+    def store_place(self) -> StorePlace:
         """The must-not-lose database."""
-        return self.store.directory / "almenara.db"
+        kept = self.store
+        if kept.url:
+            secret = Path(kept.password_file) if kept.password_file else None
+            return Server(url=kept.url, password_file=secret)
+        return kept.directory / "almenara.db"
 
     @property
     def key_folder(self) -> Path:
@@ -291,9 +337,15 @@ class Config(Section):
 
     def beside(self, folder: Path) -> Self:
         """The same with its relative folders resolved against ``folder``."""
+        secret = self.store.password_file
         return self.model_copy(
             update={
-                "store": StoreConfig(directory=folder / self.store.directory),
+                "store": self.store.model_copy(
+                    update={
+                        "directory": folder / self.store.directory,
+                        "password_file": str(folder / secret) if secret else "",
+                    }
+                ),
                 "stations": self.stations.model_copy(
                     update={
                         "file_folders": tuple(

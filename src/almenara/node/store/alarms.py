@@ -25,7 +25,7 @@ from almenara.incidents.alarm import (
     SubjectKind,
 )
 from almenara.node.store import audit, evidence_log
-from almenara.node.store.base import UtcMicros, metadata
+from almenara.node.store.base import UtcMicros, metadata, next_number
 from almenara.node.store.database import Store
 from almenara.node.store.text import from_text, to_text
 
@@ -56,7 +56,12 @@ sa.Index("alarm_state", alarm.c.state, alarm.c.priority.desc(), alarm.c.raised_a
 alarm_trail = sa.Table(
     "alarm_trail",
     metadata,
-    sa.Column("step_id", sa.Integer, primary_key=True),
+    sa.Column(
+        "step_id",
+        sa.BigInteger,
+        primary_key=True,
+        default=next_number("alarm_trail", "step_id"),
+    ),
     sa.Column("alarm_id", sa.Text, sa.ForeignKey("alarm.alarm_id"), nullable=False),
     sa.Column("at", UtcMicros, nullable=False),
     sa.Column("event", sa.Text, nullable=False),
@@ -134,7 +139,8 @@ class SqlAlarmDesk:
             for step in steps:
                 kept = _keep(connection, step.after)
                 row = _trail_row(step, person_id)
-                step_id = connection.execute(sa.insert(alarm_trail), row).lastrowid
+                done = connection.execute(sa.insert(alarm_trail), row)
+                (step_id,) = done.inserted_primary_key or (0,)
                 leaf = trail_leaf({**row, "step_id": step_id}, alarm_sha256(kept))
                 evidence_log.append(connection, leaf)
             audit.append(connection, lines)

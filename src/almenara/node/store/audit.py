@@ -1,7 +1,7 @@
 """The audit in the store: appended in the act's own transaction, never changed.
 
 The database itself refuses to change or delete an entry (triggers of migration 0002).
-Numbers have no holes because one thread writes and what fails is rolled back. The
+Numbers have no holes because one writes at a time and what fails is rolled back. The
 person's own words lie in ``personal_text``: entry and leaf hold what commits to them.
 """
 
@@ -21,14 +21,16 @@ from almenara.evidence.audit import (
 )
 from almenara.evidence.leaves import AuditAct, canonical
 from almenara.node.store import evidence_log
-from almenara.node.store.base import UtcMicros, metadata
+from almenara.node.store.base import UtcMicros, metadata, next_number
 from almenara.node.store.database import Store
 from almenara.node.store.text import from_text, to_text
 
 audit = sa.Table(
     "audit",
     metadata,
-    sa.Column("seq", sa.Integer, primary_key=True),
+    sa.Column(
+        "seq", sa.BigInteger, primary_key=True, default=next_number("audit", "seq")
+    ),
     sa.Column("entry_id", sa.Text, nullable=False),
     sa.Column("at", UtcMicros, nullable=False),
     sa.Column("person_id", sa.Text, nullable=False),
@@ -59,7 +61,7 @@ def append(connection: sa.Connection, entries: Iterable[AuditEntry]) -> None:
     for entry in entries:
         personal = evidence_log.keep_text(connection, personal_of(entry))
         row = {**_row(entry), "personal": personal}
-        seq = connection.execute(_INSERT, row).lastrowid
+        (seq,) = connection.execute(_INSERT, row).inserted_primary_key or (0,)
         evidence_log.append(connection, _leaf(seq, entry, personal))
 
 

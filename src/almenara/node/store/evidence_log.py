@@ -26,7 +26,7 @@ from almenara.core.time import to_micros
 from almenara.evidence import leaves, merkle
 from almenara.evidence.leaves import Leaf
 from almenara.evidence.merkle import HASH_BYTES, TILE_LEVELS, TILE_WIDTH
-from almenara.node.store.base import UtcMicros, metadata
+from almenara.node.store.base import UtcMicros, metadata, next_number
 
 log = sa.Table(
     "log",
@@ -38,7 +38,12 @@ log = sa.Table(
 log_leaf = sa.Table(
     "log_leaf",
     metadata,
-    sa.Column("leaf_id", sa.Integer, primary_key=True),
+    sa.Column(
+        "leaf_id",
+        sa.BigInteger,
+        primary_key=True,
+        default=next_number("log_leaf", "leaf_id"),
+    ),
     sa.Column("kind", sa.Integer, nullable=False),
     sa.Column("subject", sa.Text, nullable=False),
     sa.Column("sha256", sa.LargeBinary, nullable=False),
@@ -125,7 +130,7 @@ def append(db: sa.Connection, *said: Leaf) -> tuple[bytes, ...]:
             "sha256": hashes[-1],
             "data": data,
         }
-        leaf_id = db.execute(_INSERT_LEAF, row).lastrowid
+        (leaf_id,) = db.execute(_INSERT_LEAF, row).inserted_primary_key or (0,)
         if leaf_id % TILE_WIDTH == TILE_WIDTH - 1:
             _complete_tiles(db, leaf_id)
     return tuple(hashes)

@@ -30,7 +30,7 @@ from almenara.exchange.ledger import Arrival, Queued, Sealed
 from almenara.exchange.pairing import Pairing
 from almenara.exchange.stream import ExchangeStream, Lane
 from almenara.node.store import audit
-from almenara.node.store.base import UtcMicros, metadata
+from almenara.node.store.base import UtcMicros, metadata, next_number
 from almenara.node.store.database import Store
 from almenara.node.store.text import from_text, to_text
 
@@ -62,7 +62,12 @@ stream_row = sa.Table(
 outbox = sa.Table(
     "exchange_outbox",
     metadata,
-    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column(
+        "number",
+        sa.BigInteger,
+        primary_key=True,
+        default=next_number("exchange_outbox", "number"),
+    ),
     sa.Column("item_id", sa.Text, nullable=False, unique=True),
     sa.Column("stream", sa.Text, nullable=False),
     sa.Column("item", sa.Text, nullable=False),

@@ -47,6 +47,8 @@ target = sa.Table(
     sa.Column("target_id", sa.Text, primary_key=True),
     sa.Column("path", sa.Text, nullable=False),
     sa.Column("added_at", UtcMicros, nullable=False),
+    sa.Column("generation", sa.BigInteger, nullable=False, default=0),
+    sa.Column("confirmed", sa.BigInteger, nullable=False, default=0),
 )
 segment = sa.Table(
     "segment",
@@ -202,6 +204,17 @@ class SqlSegmentIndex:
         )
         return self._submit(lambda db: _execute(db, gone))
 
+    def rebuild(
+        self, record: SegmentRecord, fragments: Sequence[FragmentRecord]
+    ) -> "Future[str | None]":
+        """Take in a whole file that has no row: sealed, and its time is no gap now.
+
+        Returns:
+            None, or why it was refused: it was deleted on purpose, has a row, or lies
+            over something else of its stream.
+        """
+        return self._submit(lambda db: _rebuild(db, record, fragments))
+
     def segments(
         self, stream_id: StreamId, start: datetime, end: datetime
     ) -> list[SegmentRecord]:
@@ -315,11 +328,17 @@ def _add(
     if updated.rowcount != 1:
         raise StoreError(f"{record.segment_id}: not open")
     if opened is None and before is not None:
-        owner = sa.select(segment.c.stream_id).where(
-            segment.c.segment_id == record.segment_id
-        )
-        _put_gap(db, StreamId(db.execute(owner).scalar_one()), before)
+        _put_gap(db, _owner(db, record.segment_id), before)
     db.execute(sa.insert(fragment).values(_fragment_row(record)))
+    if opened is None and before is None:
+        _fill_gaps(
+            db, _owner(db, record.segment_id), record.started_at, record.ended_at
+        )
+
+
+def _owner(db: sa.Connection, segment_id: SegmentId) -> StreamId:
+    owner = sa.select(segment.c.stream_id).where(segment.c.segment_id == segment_id)
+    return StreamId(db.execute(owner).scalar_one())
 
 
 def _open(db: sa.Connection, opened: SegmentRecord) -> None:
@@ -390,6 +409,77 @@ def _seal(db: sa.Connection, segment_id: SegmentId) -> None:
     db.execute(sealed.values(state=str(SegmentState.SEALED)))
     row = db.execute(WHOLE.where(segment.c.segment_id == segment_id)).mappings().one()
     recorded_leaves.sealed(db, row, fragments, packed)
+
+
+def _rebuild(
+    db: sa.Connection, record: SegmentRecord, fragments: Sequence[FragmentRecord]
+) -> str | None:
+    own = tombstone.c.segment_id == record.segment_id
+    if db.execute(sa.select(tombstone.c.reason).where(own)).first() is not None:
+        return "deleted before"
+    over = sa.select(segment.c.segment_id).where(
+        (segment.c.segment_id == record.segment_id)
+        | (segment.c.stream_id == record.stream_id)
+        & (segment.c.started_at < record.ended_at)
+        & (segment.c.ended_at > record.started_at)
+    )
+    if (found := db.execute(over.limit(1)).scalar()) is not None:
+        has_row = found == record.segment_id
+        return "has a row" if has_row else f"lies over {found}"
+    _open(db, record)
+    for each in fragments:
+        db.execute(sa.insert(fragment).values(_fragment_row(each)))
+    _seal(db, record.segment_id)
+    _fill_gaps(db, record.stream_id, record.started_at, record.ended_at)
+    _close_holes(db, record)
+    return None
+
+
+def _close_holes(db: sa.Connection, record: SegmentRecord) -> None:
+    """Time between it and its neighbours was due; nobody knows why it is missing."""
+    tables = (segment, tombstone, gap)
+    before = sa.union_all(
+        *(
+            sa.select(sa.func.max(t.c.ended_at)).where(
+                t.c.stream_id == record.stream_id, t.c.started_at < record.started_at
+            )
+            for t in tables
+        )
+    )
+    after = sa.union_all(
+        *(
+            sa.select(sa.func.min(t.c.started_at)).where(
+                t.c.stream_id == record.stream_id, t.c.started_at >= record.ended_at
+            )
+            for t in tables
+        )
+    )
+    ends = [at for at in db.execute(before).scalars() if at is not None]
+    starts = [at for at in db.execute(after).scalars() if at is not None]
+    for start, end in (
+        (max(ends, default=record.started_at), record.started_at),
+        (record.ended_at, min(starts, default=record.ended_at)),
+    ):
+        if start < end:
+            hole = Gap(start=start, end=end, cause="unknown")
+            _put_gap(db, record.stream_id, hole)
+
+
+def _fill_gaps(
+    db: sa.Connection, stream_id: StreamId, start: datetime, end: datetime
+) -> None:
+    """Cut [start, end) out of the stream's gaps: it turned out to be recorded."""
+    touching = sa.select(gap).where(
+        gap.c.stream_id == stream_id,
+        gap.c.started_at < end,
+        gap.c.ended_at.is_(None) | (gap.c.ended_at > start),
+    )
+    for row in db.execute(touching).mappings().all():
+        old = _gap(row)
+        cut = max(old.start, start)  # no length left: taken away
+        _put_gap(db, stream_id, Gap(start=old.start, end=cut, cause=old.cause))
+        if old.end is None or old.end > end:
+            _put_gap(db, stream_id, Gap(start=end, end=old.end, cause=old.cause))
 
 
 def _doom(

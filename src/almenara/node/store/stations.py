@@ -14,14 +14,19 @@ from almenara.core.ids import PersonId
 from almenara.evidence.audit import AuditEntry
 from almenara.evidence.leaves import ConfigurationVersion
 from almenara.node.store import audit, evidence_log
-from almenara.node.store.base import UtcMicros, metadata
+from almenara.node.store.base import UtcMicros, metadata, next_number
 from almenara.node.store.database import Store
 from almenara.node.store.text import from_text, to_text
 
 station_version = sa.Table(
     "station_version",
     metadata,
-    sa.Column("version", sa.Integer, primary_key=True),
+    sa.Column(
+        "version",
+        sa.BigInteger,
+        primary_key=True,
+        default=next_number("station_version", "version"),
+    ),
     sa.Column("at", UtcMicros, nullable=False),
     sa.Column("author", sa.Text, nullable=False),
     sa.Column("reason", sa.Text, nullable=False),
@@ -73,7 +78,8 @@ class SqlStationRegistry:
         def work(connection: sa.Connection) -> None:
             done = connection.execute(sa.insert(station_version), row)
             kept = evidence_log.keep_text(connection, reason)
-            leaf = version_leaf({**row, "version": done.lastrowid}, kept)
+            (version,) = done.inserted_primary_key or (0,)
+            leaf = version_leaf({**row, "version": version}, kept)
             evidence_log.append(connection, leaf)
             audit.append(connection, (entry,))
 

@@ -105,3 +105,18 @@ def _create_absences() -> None:
         sa.Column("reason", sa.Text, nullable=False),
         sa.Column("deleted_at", sa.BigInteger, nullable=False),
     )
+
+
+def downgrade() -> None:
+    """Take everything away."""
+    for table in (
+        "tombstone",
+        "hold",
+        "gap",
+        "fragment",
+        "segment_detail",
+        "segment",
+        "target",
+        "boot",
+    ):
+        op.drop_table(table)

@@ -7,8 +7,13 @@ the rest, so that no mistake of a program can change what was written.
 import sqlalchemy as sa
 from alembic import op
 
+from almenara.node.store.migrations.append_only import guard, unguard
+
 revision = "0002"
 down_revision = "0001"
+
+NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+"""A key that counts: SQLite counts only where the type is INTEGER."""
 
 APPEND_ONLY = ("audit", "alarm_trail", "station_version")
 
@@ -20,11 +25,23 @@ def upgrade() -> None:
     _create_alarms()
     _create_stations()
     for table in APPEND_ONLY:
-        for verb in ("update", "delete"):
-            op.execute(
-                f"create trigger {table}_no_{verb} before {verb} on {table} "
-                f"begin select raise(abort, '{table} is append-only'); end"
-            )
+        guard(table)
+
+
+def downgrade() -> None:
+    """Take the tables away, their guards first."""
+    for table in APPEND_ONLY:
+        unguard(table)
+    for table in (
+        "station_version",
+        "alarm_trail",
+        "alarm",
+        "audit",
+        "entry_link",
+        "session",
+        "account",
+    ):
+        op.drop_table(table)
 
 
 def _create_accounts() -> None:
@@ -68,7 +85,7 @@ def _create_accounts() -> None:
 def _create_audit() -> None:
     op.create_table(
         "audit",
-        sa.Column("seq", sa.Integer, primary_key=True),
+        sa.Column("seq", NUMBER, primary_key=True, autoincrement=False),
         sa.Column("entry_id", sa.Text, nullable=False),
         sa.Column("at", sa.BigInteger, nullable=False),
         sa.Column("person_id", sa.Text, nullable=False),
@@ -110,7 +127,7 @@ def _create_alarms() -> None:
     )
     op.create_table(
         "alarm_trail",
-        sa.Column("step_id", sa.Integer, primary_key=True),
+        sa.Column("step_id", NUMBER, primary_key=True, autoincrement=False),
         sa.Column("alarm_id", sa.Text, sa.ForeignKey("alarm.alarm_id"), nullable=False),
         sa.Column("at", sa.BigInteger, nullable=False),
         sa.Column("event", sa.Text, nullable=False),
@@ -129,7 +146,7 @@ def _create_alarms() -> None:
 def _create_stations() -> None:
     op.create_table(
         "station_version",
-        sa.Column("version", sa.Integer, primary_key=True),
+        sa.Column("version", NUMBER, primary_key=True, autoincrement=False),
         sa.Column("at", sa.BigInteger, nullable=False),
         sa.Column("author", sa.Text, nullable=False),
         sa.Column("reason", sa.Text, nullable=False),

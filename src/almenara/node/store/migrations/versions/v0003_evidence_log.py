@@ -12,10 +12,12 @@ import sqlalchemy as sa
 from alembic import op
 
 from almenara.node.clock import SystemClock
+from almenara.node.store.migrations.append_only import guard, unguard
 
 revision = "0003"
 down_revision = "0002"
 
+NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 APPEND_ONLY = ("log", "log_leaf", "log_tile", "log_checkpoint")
 NUMBERED = {
     "audit": "seq, entry_id, at, person_id, actor, action, act, object_kind, object_id,"
@@ -40,11 +42,27 @@ def upgrade() -> None:
     _create_vouchers()
     _write_first_leaf()
     for table in APPEND_ONLY:
-        for verb in ("update", "delete"):
-            op.execute(
-                f"create trigger {table}_no_{verb} before {verb} on {table} "
-                f"begin select raise(abort, '{table} is append-only'); end"
-            )
+        guard(table)
+
+
+def downgrade() -> None:
+    """Take the tables away, their guards first."""
+    for table in APPEND_ONLY:
+        unguard(table)
+    for table in (
+        "witness_seen",
+        "log_freeze",
+        "log_stamp",
+        "log_cosignature",
+        "log_checkpoint",
+        "personal_text",
+        "log_stream",
+        "log_tile",
+        "log_leaf",
+        "log",
+    ):
+        op.drop_table(table)
+    op.drop_column("audit", "personal")
 
 
 def _create_log() -> None:
@@ -56,7 +74,7 @@ def _create_log() -> None:
     )
     op.create_table(
         "log_leaf",
-        sa.Column("leaf_id", sa.Integer, primary_key=True),
+        sa.Column("leaf_id", NUMBER, primary_key=True, autoincrement=False),
         sa.Column("kind", sa.Integer, nullable=False),
         sa.Column("subject", sa.Text, nullable=False),
         sa.Column("sha256", sa.LargeBinary, nullable=False),

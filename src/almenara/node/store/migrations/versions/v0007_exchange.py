@@ -7,9 +7,12 @@ triggers refuse the rest.
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0007"
-down_revision = "0003"
+from almenara.node.store.migrations.append_only import guard, unguard
 
+revision = "0007"
+down_revision = "0004"
+
+NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 APPEND_ONLY = ("exchange_sealed", "exchange_inbox")
 
 
@@ -36,7 +39,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "exchange_outbox",
-        sa.Column("number", sa.Integer, primary_key=True),
+        sa.Column("number", NUMBER, primary_key=True, autoincrement=False),
         sa.Column("item_id", sa.Text, nullable=False, unique=True),
         sa.Column("stream", sa.Text, nullable=False),
         sa.Column("item", sa.Text, nullable=False),
@@ -68,8 +71,18 @@ def upgrade() -> None:
     )
     op.create_index("exchange_inbox_message", "exchange_inbox", ["message_id"])
     for table in APPEND_ONLY:
-        for verb in ("update", "delete"):
-            op.execute(
-                f"create trigger {table}_no_{verb} before {verb} on {table} "
-                f"begin select raise(abort, '{table} is append-only'); end"
-            )
+        guard(table)
+
+
+def downgrade() -> None:
+    """Take the tables away, their guards first."""
+    for table in APPEND_ONLY:
+        unguard(table)
+    for table in (
+        "exchange_inbox",
+        "exchange_sealed",
+        "exchange_outbox",
+        "exchange_stream",
+        "exchange_link",
+    ):
+        op.drop_table(table)
