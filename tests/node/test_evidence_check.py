@@ -18,6 +18,8 @@ from almenara.node.store.audit import SqlAuditLog
 from almenara.node.store.database import open_store
 from almenara.node.store.evidence_check import Verdict, check
 from almenara.node.store.evidence_log import LogReader
+from almenara.node.store.schema import migrate_down
+from almenara.node.store.sqlite import Durability, SqliteEngine
 from tests.console.fakes import NOON
 from tests.evidence.keys import SeededKey
 from tests.node.evidence import bend, built, entry, fill, keeper, rows, verdict
@@ -548,14 +550,9 @@ def old_store(folder: Path) -> Path:
     path = folder / "almenara.db"
     with open_store(path) as store:
         asyncio.run(fill(store))
-    tables = "log log_leaf log_tile log_stream log_checkpoint log_cosignature log_stamp"
-    names = f"{tables} log_freeze witness_seen personal_text".split()
-    bend(
-        path,
-        *(f"drop table {name}" for name in names),
-        "alter table audit drop column personal",
-        "update alembic_version set version_num = '0002'",
-    )
+    engine = SqliteEngine(path, durability=Durability.FULL, exclusive=False)
+    migrate_down(engine.writer, to="0002")
+    engine.close()
     return path
 
 
