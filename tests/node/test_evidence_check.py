@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
 
 from almenara.core.ids import CentreId
 from almenara.core.time import ManualClock
@@ -543,19 +545,32 @@ def test_tiles_hold_what_leaves_say_and_a_bent_one_is_found(tmp_path: Path):
     assert "missing" in verdict(path).findings[0].problem
 
 
+OLD = (
+    *("boot", "target", "segment", "segment_detail", "fragment", "gap", "hold"),
+    *("tombstone", "account", "audit", "alarm", "alarm_trail", "station_version"),
+)
+"""The tables of a store before there was a log."""
+
+
 def old_store(folder: Path) -> Path:
-    """A store as it was before there was a log: filled, then brought back."""
+    """A store of schema 0002, filled as it would have been then."""
     path = folder / "almenara.db"
-    with open_store(path) as store:
+    with open_store(folder / "today.db") as store:
         asyncio.run(fill(store))
-    tables = "log log_leaf log_tile log_stream log_checkpoint log_cosignature log_stamp"
-    names = f"{tables} log_freeze witness_seen personal_text".split()
-    bend(
-        path,
-        *(f"drop table {name}" for name in names),
-        "alter table audit drop column personal",
-        "update alembic_version set version_num = '0002'",
-    )
+    engine = sa.create_engine(f"sqlite:///{path}")
+    config = Config()
+    config.set_main_option("script_location", "almenara.node.store:migrations")
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0002")
+    engine.dispose()
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("attach ? as today", (str(folder / "today.db"),))
+        for table in OLD:
+            found = db.execute(f"pragma main.table_info({table})").fetchall()
+            names = ", ".join(f'"{column[1]}"' for column in found)
+            copy = f"insert into main.{table} select {names} from today.{table}"  # noqa: S608  # our own
+            db.execute(copy)
     return path
 
 
