@@ -217,6 +217,13 @@ def test_a_leaf_that_is_not_there_has_no_proof():
         merkle.tile_subtree(HASHES[:7], 3, 0)
 
 
+def test_a_root_that_is_the_leaf_itself_proves_no_larger_tree():
+    leaf = HASHES[0]
+
+    assert merkle.verify_inclusion(leaf, 0, 1, (), leaf)
+    assert not merkle.verify_inclusion(leaf, 0, 2, (), leaf)
+
+
 def test_an_empty_log_is_continued_by_all_and_vouches_for_nothing():
     assert merkle.verify_consistency(0, 5, (), merkle.EMPTY_ROOT, b"\0" * 32)
     assert not merkle.verify_consistency(0, 5, (), b"\0" * 32, b"\0" * 32)

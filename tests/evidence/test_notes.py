@@ -91,6 +91,26 @@ def test_a_key_trusted_for_another_log_says_nothing_here():
         checkpoint.opened(str(signed), [other])
 
 
+def test_a_checkpoint_is_signed_under_its_own_name_and_no_other():
+    other = checkpoint.key_of("almenara/tanger/log/1", LOG.public_key)
+    signed = note.sign(head().text, [(other.name, LOG)])
+
+    with pytest.raises(ValueError, match="signed by no key"):
+        checkpoint.opened(str(signed), [other])
+
+
+def test_a_cosignature_of_a_time_that_cannot_be_is_none():
+    far = 2**62
+    message = f"cosignature/v1\ntime {far}\n{head().text}".encode()
+    line = note.Signature(
+        name=WITNESS_KEY.name,
+        key_hash=WITNESS_KEY.key_hash,
+        signature=far.to_bytes(8, "big") + WITNESS.sign(message),
+    )
+
+    assert cosignature.checked(head().text, line, WITNESS_KEY) is None
+
+
 @given(st.data())
 def test_one_changed_byte_in_a_checkpoint_is_seen(data: st.DataObject):
     text = str(checkpoint.sign(head(), [LOG])).encode()

@@ -57,7 +57,16 @@ def test_the_version_is_data(almenara):
 def test_help_names_every_verb(almenara):
     done = almenara("--help")
 
-    for verb in ("demo", "run", "doctor", "simulate", "config", "station", "user"):
+    for verb in (
+        "demo",
+        "run",
+        "doctor",
+        "simulate",
+        "config",
+        "station",
+        "user",
+        "audit",
+    ):
         assert f" {verb} " in done.stdout
 
 

@@ -138,7 +138,8 @@ class RowCheck:
 
     def _ends_of_streams(self) -> Iterator[Fault]:
         """What the next segment of a stream will name as the one before it."""
-        kept = dict(self._db.execute(sa.select(*log_stream.c)).all())
+        rows = self._db.execute(sa.select(log_stream))
+        kept: dict[str, bytes] = {row.stream_id: row.sha256 for row in rows}
         for stream_id in sorted(kept.keys() | self._streams.keys()):
             if kept.get(stream_id) != self._streams.get(stream_id):
                 problem = "not the newest segment of this stream"
