@@ -21,7 +21,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from almenara.core.errors import CaseRefusedError
-from almenara.core.ids import CentreId, PersonId
+from almenara.core.ids import CaseId, CentreId, PersonId
 
 UNDELIVERED_AFTER = timedelta(seconds=60)
 """Without a receipt after this long: telephone now."""
@@ -52,7 +52,7 @@ class Act(StrEnum):
 class Entry:
     """One line of the ledger; immutable."""
 
-    case_id: str
+    case_id: CaseId
     author: CentreId
     seq: int
     """From 1 within the author's stream of this case, without a hole."""
@@ -186,7 +186,7 @@ def _ends(offer: Entry, entry: Entry) -> bool:
 class Ledger:
     """One centre's durable knowledge of one case's custody."""
 
-    case_id: str
+    case_id: CaseId
     own: CentreId
     partner: CentreId
     mine: tuple[Entry, ...] = ()
@@ -221,7 +221,7 @@ class Ledger:
 class Message:
     """What one centre tells the other of a case; safe to lose, repeat and reorder."""
 
-    case_id: str
+    case_id: CaseId
     author: CentreId
     incarnation: int
     start: int
@@ -242,7 +242,7 @@ class Message:
 class LevelQuestion:
     """A restored centre asks what it ever said."""
 
-    case_id: str
+    case_id: CaseId
     author: CentreId
     incarnation: int
     """The one that began with the restore."""
@@ -252,7 +252,7 @@ class LevelQuestion:
 class LevelAnswer:
     """The partner's copy of both streams, or a word that the number was used before."""
 
-    case_id: str
+    case_id: CaseId
     author: CentreId
     asked: int
     """The incarnation that asked."""

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from enum import IntEnum
 
 from almenara.core.errors import CaseRefusedError
-from almenara.core.ids import PersonId
+from almenara.core.ids import CaseId, PersonId
 from almenara.core.time import to_micros
 
 AGREE_WITHIN = timedelta(minutes=30)
@@ -59,7 +59,7 @@ class PhaseDecision:
 class LoweringRequest:
     """Somebody wants a lower phase, or the case closed; nothing has happened yet."""
 
-    case_id: str
+    case_id: CaseId
     phase: Phase
     closes: bool
     reason: str
