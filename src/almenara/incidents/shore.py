@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
+import numpy.typing as npt
 import shapely
 from shapely.geometry import LineString, Point, Polygon
 
 from almenara.core.values import Position
 from almenara.geo.geodesy import LocalPlane, inverse
+from almenara.geo.sea_surface import FloatArray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +73,19 @@ class Shore:
         )[0]
         here = Point(east, north)
         return not any(polygon.contains(here) for polygon in self.land)
+
+    def covers(
+        self, latitude_deg: FloatArray, longitude_deg: FloatArray
+    ) -> npt.NDArray[np.bool_]:
+        """Whether known land is at each of many places, shape (n,)."""
+        inside = np.zeros(len(latitude_deg), dtype=np.bool_)
+        if self.plane is None:
+            return inside
+        east, north = self.plane.to_plane(latitude_deg, longitude_deg).T
+        for polygon in self.land:
+            shapely.prepare(polygon)
+            inside |= shapely.contains_xy(polygon, east, north)
+        return inside
 
     def nearest(self, position: Position) -> NearestShore | None:
         """The nearest shore; None where no land is known."""

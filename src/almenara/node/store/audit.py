@@ -75,6 +75,18 @@ def personal_of(entry: AuditEntry) -> str:
     return canonical(text).decode()
 
 
+def about(
+    connection: sa.Connection, kind: str, object_id: str
+) -> tuple[RecordedEntry, ...]:
+    """Every entry about one thing, oldest first."""
+    wanted = (
+        sa.select(audit)
+        .where(audit.c.object_kind == kind, audit.c.object_id == object_id)
+        .order_by(audit.c.seq)
+    )
+    return tuple(map(_recorded, connection.execute(wanted).mappings()))
+
+
 class SqlAuditLog:
     """Fulfils ``console.gate.AuditLog``."""
 
