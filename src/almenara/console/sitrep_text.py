@@ -7,7 +7,7 @@ printed as it is: a report never loses a fact.
 Source: docs/design/rescue.md, "Situation report".
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from almenara.console.sentences import Pgettext, speaker
 from almenara.incidents.alarm import Reason
@@ -21,13 +21,19 @@ def sitrep_text(made: Sitrep, language: str) -> str:
     """The whole report, a line per letter."""
     pgettext = speaker(language)
     isolates = language == "ar"
-    sentences = _sentences(pgettext)
     lines = [*_banner(made, pgettext), *_header(made, pgettext, isolates=isolates)]
-    names = _names(pgettext)
-    for part in made.parts:
-        said = _part(part, sentences, isolates=isolates)
-        lines.append(f"{part.letter.value}. {names[part.letter.value]}: {said}")
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines) + "\n" + parts_text(made.parts, language)
+
+
+def parts_text(parts: Iterable[Part], language: str) -> str:
+    """The letters alone, a line each."""
+    pgettext = speaker(language)
+    sentences, names = _sentences(pgettext), _names(pgettext)
+    lines = []
+    for part in parts:
+        said = _part(part, sentences, isolates=language == "ar")
+        lines.append(f"{part.letter.value}. {names[part.letter.value]}: {said}\n")
+    return "".join(lines)
 
 
 def _banner(made: Sitrep, pgettext: Pgettext) -> list[str]:

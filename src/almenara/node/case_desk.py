@@ -84,6 +84,13 @@ class CaseDesk:
     async def get(self, case_id: CaseId) -> Case | None:
         return await self._kept.get(case_id)
 
+    async def looked(self, case_id: CaseId, *, entry: AuditEntry) -> Case | None:
+        """One case, after the look at it was written down."""
+        case = await self._kept.get(case_id)
+        if case is not None:
+            await self._kept.record(entry)
+        return case
+
     async def open(
         self,
         opening: Opening,
