@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from almenara.core.errors import CaseRefusedError
-from almenara.core.ids import PersonId
+from almenara.core.ids import CaseId, PersonId
 from almenara.rescue.assessment import (
     Assessment,
     Factor,
@@ -48,7 +48,7 @@ def blank() -> Assessment:
 
 def request(**changes) -> LoweringRequest:
     made = LoweringRequest(
-        case_id="c1",
+        case_id=CaseId("c1"),
         phase=Phase.UNCERTAINTY,
         closes=False,
         reason="all aboard the lifeboat",

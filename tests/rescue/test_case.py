@@ -62,7 +62,7 @@ def test_a_contact_goes_to_any_phase_in_one_act(phase):
 
 @pytest.mark.parametrize("label", ["exercise", "simulated"])
 def test_labels_go_with_everything_that_comes_of_a_case(label):
-    made = case(labels=Labels(**{label: True}))
+    made = case(labels=replace(Labels(), **{label: True}))
     change = acts.report(made, Order(to=("mrcc",)), at=SOON, by=ANA)
     told = acts.decide(made, Phase.ALERT, at=SOON, by=ANA).notifications
 
@@ -99,6 +99,8 @@ def single_handed(there: Case):
         custody.to_tell(there.ledger),  # type: ignore[arg-type]  # a level ledger
         at=SOON,
     )
+    news = custody.to_tell(partner)
+    assert isinstance(news, custody.Message)
     yield lambda c: acts.assess(c, all_good(), at=SOON, by=ANA)
     yield lambda c: acts.assess(c, [], at=SOON, by=ANA)
     yield lambda c: acts.learn(c, facts(at=SOON, position=None))
@@ -114,7 +116,7 @@ def single_handed(there: Case):
     yield lambda c: acts.hand_over(c, CustodyAct.OFFER, at=SOON, by=ANA)
     yield lambda c: acts.hand_over(c, CustodyAct.WITHDRAW, at=SOON, by=ANA)
     yield lambda c: acts.remind(c, later)[0]
-    yield lambda c: acts.hear_custody(c, custody.to_tell(partner), at=later)
+    yield lambda c: acts.hear_custody(c, news, at=later)
     yield lambda c: acts.report(c, Order(to=()), at=SOON, by=ANA)
 
 

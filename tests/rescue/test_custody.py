@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from almenara.core.errors import CaseRefusedError
-from almenara.core.ids import CentreId, PersonId
+from almenara.core.ids import CaseId, CentreId, PersonId
 from almenara.rescue import custody
 from almenara.rescue.custody import (
     Act,
@@ -31,8 +31,8 @@ MINUTE = timedelta(minutes=1)
 
 def pair() -> tuple[Ledger, Ledger]:
     """A case that A opened and B has heard of."""
-    one = custody.opened(Ledger(case_id="c", own=A, partner=B), **WHO)
-    return told(one, Ledger(case_id="c", own=B, partner=A))
+    one = custody.opened(Ledger(case_id=CaseId("c"), own=A, partner=B), **WHO)
+    return told(one, Ledger(case_id=CaseId("c"), own=B, partner=A))
 
 
 def told(one: Ledger, other: Ledger) -> tuple[Ledger, Ledger]:
@@ -179,7 +179,7 @@ def test_a_message_heard_twice_late_or_with_a_hole_changes_nothing():
     one, other = offered()
     again = heard(other, one)
     hole = Message(
-        case_id="c",
+        case_id=CaseId("c"),
         author=A,
         incarnation=0,
         start=7,
@@ -277,7 +277,12 @@ def test_an_answer_to_another_question_is_not_believed():
     one, _ = offered()
     one = custody.restored(one, incarnation=3)
     other = LevelAnswer(
-        case_id="c", author=B, asked=2, granted=True, known_incarnation=2, incarnation=0
+        case_id=CaseId("c"),
+        author=B,
+        asked=2,
+        granted=True,
+        known_incarnation=2,
+        incarnation=0,
     )
 
     assert custody.answered(one, other, at=NOON) == one
@@ -334,7 +339,7 @@ def test_no_timer_ends_an_offer():
 
 def test_two_linked_cases_with_two_coordinators_are_an_emergency():
     one, _ = pair()
-    other = custody.opened(Ledger(case_id="d", own=B, partner=A), **HIM)
+    other = custody.opened(Ledger(case_id=CaseId("d"), own=B, partner=A), **HIM)
 
     assert custody.is_duplicate(one, other)
     assert not custody.is_duplicate(one, one)

@@ -15,7 +15,7 @@ from random import Random
 from typing import Any
 
 from almenara.core.errors import CaseRefusedError
-from almenara.core.ids import CentreId, PersonId
+from almenara.core.ids import CaseId, CentreId, PersonId
 from almenara.rescue import custody
 from almenara.rescue.custody import Act, Entry, Ledger, LevelAnswer, LevelQuestion
 from tests.conftest import NOON
@@ -59,7 +59,7 @@ class Coast:
         self.sides = {
             name: Centre(
                 name=name,
-                ledger=Ledger(case_id="c", own=name, partner=other),
+                ledger=Ledger(case_id=CaseId("c"), own=name, partner=other),
                 skew_s=self.rng.uniform(-DAY, DAY),
             )
             for name, other in ((A, B), (B, A))
@@ -199,7 +199,7 @@ class Coast:
     def _restore(self, side: Centre) -> None:
         old = [kept for when, kept in side.backups if when < self.now_s - HOUR]
         other = B if side.name == A else A
-        empty = Ledger(case_id="c", own=side.name, partner=other)
+        empty = Ledger(case_id=CaseId("c"), own=side.name, partner=other)
         kept = old[-1] if old else empty
         self.restores += 1
         side.up = True

@@ -341,6 +341,13 @@ class EntryRow(Wire):
     reason: str
 
 
+class NoticeRow(Wire):
+    """What people were told about the open offer."""
+
+    kind: str
+    nth: int
+
+
 class CustodyRow(Wire):
     """Who coordinates, and whether that is certain."""
 
@@ -351,6 +358,7 @@ class CustodyRow(Wire):
     offered_to: str | None
     withdrawing: bool
     delivered: bool
+    notices: list[NoticeRow]
     ledger: list[EntryRow]
 
 
@@ -574,7 +582,7 @@ def row_of(case: Case) -> CaseRow:
                 for made in case.decisions
             ],
             "requests": [_request(asked) for asked in case.requests],
-            "custody": _custody(case.ledger),
+            "custody": _custody(case),
             "reports": [sitrep_row(made) for made in case.reports],
             "drifts": [drift_row(d, n) for n, d in enumerate(case.drifts, 1)],
             "searches": [search_row(s, n) for n, s in enumerate(case.searches, 1)],
@@ -610,11 +618,14 @@ def _request(asked: LoweringRequest) -> RequestRow:
     )
 
 
-def _custody(ledger: custody.Ledger) -> CustodyRow:
+def _custody(case: Case) -> CustodyRow:
+    ledger = case.ledger
     standing = ledger.standing
     offer = standing.offer
     since: datetime | None = standing.reigns[-1].begins.at if standing.reigns else None
     entries = (*ledger.mine, *ledger.theirs)
+    of_offer = [n for n in case.told if offer is not None and n.offer == offer.seq]
+    of_offer.sort(key=lambda n: (n.kind, n.nth))
     return CustodyRow(
         coordinator=custody.believed(ledger),
         certain=ledger.is_level,
@@ -623,6 +634,7 @@ def _custody(ledger: custody.Ledger) -> CustodyRow:
         offered_to=offer.addressee if offer else None,
         withdrawing=standing.withdrawing,
         delivered=offer is not None and ledger.confirmed >= offer.seq,
+        notices=[NoticeRow.model_validate(notice) for notice in of_offer],
         ledger=[EntryRow.model_validate(entry) for entry in entries],
     )
 

@@ -91,7 +91,7 @@ def _said(reason: Reason, sentences: Mapping[str, str], *, isolates: bool) -> st
 
 def _shown(values: Mapping[str, float | str]) -> dict[str, str]:
     shown = {
-        key: value if isinstance(value, str) else f"{value:g}"
+        key: value if isinstance(value, str) else f"{value:.12g}"
         for key, value in values.items()
     }
     if "latitude_deg" in values and "longitude_deg" in values:

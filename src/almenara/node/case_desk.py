@@ -8,6 +8,7 @@ up an act.
 
 import asyncio
 import hashlib
+import secrets
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
@@ -22,14 +23,20 @@ from almenara.console.feed import Bell
 from almenara.core.errors import CaseVersionError
 from almenara.core.ids import CaseId, CentreId
 from almenara.core.time import Clock
-from almenara.evidence.audit import AuditEntry, AuditObject, RecordedEntry
+from almenara.evidence.audit import (
+    AuditAction,
+    AuditActor,
+    AuditEntry,
+    AuditObject,
+    RecordedEntry,
+)
 from almenara.incidents.shore import Shore
 from almenara.node.store.cases import Repeatable, SqlCases
 from almenara.rescue import case as acts
 from almenara.rescue.case import Case, Change, Notification
+from almenara.rescue.custody import Notice
 from almenara.rescue.drift import IsLand
 from almenara.rescue.knew_when import Sending
-from almenara.rescue.phases import Phase
 
 log = structlog.get_logger()
 
@@ -38,6 +45,12 @@ TOLD = Counter(
     "almenara_rcc_notifications_total",
     "Notifications of the rescue coordination centre.",
     ["result"],
+)
+REMIND_EVERY = timedelta(seconds=5)
+REMINDED = Counter(
+    "almenara_custody_notices_total",
+    "Open offers of coordination that nobody took or answered.",
+    ["kind"],
 )
 WAITING = Gauge("almenara_rcc_notifications_waiting", "Not delivered yet.")
 
@@ -168,6 +181,29 @@ class CaseDesk:
             await self._kept.delivered(notification.key, at=now, receipt=receipt)
             TOLD.labels("delivered").inc()
 
+    async def remind(self, by: AuditActor) -> None:
+        """Tell people of offers that nobody took or answered, until cancelled."""
+        while True:
+            await self.remind_once(by)
+            await self._clock.sleep(REMIND_EVERY)
+
+    async def remind_once(self, by: AuditActor) -> tuple[Notice, ...]:
+        """One round; each notice is committed before it is said, and said once."""
+        said: list[Notice] = []
+        async with self._turn:
+            for case in await self._kept.list(closed=False, limit=1_000):
+                change, due = acts.remind(case, self._clock.now())
+                if not due:
+                    continue
+                await self._carry_out(change, _reminder(by, change, self._clock), None)
+                for notice in due:
+                    REMINDED.labels(notice.kind.value).inc()
+                    log.warning(
+                        notice.kind.value, case_id=case.case_id, contact=notice.nth
+                    )
+                said += due
+        return tuple(said)
+
     async def _new_name(self, entry: AuditEntry) -> CaseId:
         prefix = f"{self._own}-{entry.at.year}-"
         number = await self._kept.count(prefix) + 1
@@ -184,10 +220,19 @@ class CaseDesk:
         named = _about(entry, change)
         by = entry.actor.person_id
         await self._kept.commit(change, (named,), at=entry.at, by=by, request=request)
-        if change.case.phase >= Phase.DISTRESS:
-            log.warning("case_in_distress", case_id=change.case.case_id, act=change.act)
         self._bell.ring()
         return change.case
+
+
+def _reminder(by: AuditActor, change: Change, clock: Clock) -> AuditEntry:
+    return AuditEntry(
+        entry_id=secrets.token_hex(8),
+        at=clock.now(),
+        actor=by,
+        action=AuditAction.ALTERATION,
+        act=change.act,
+        object=AuditObject(kind="case", id=change.case.case_id),
+    )
 
 
 def _about(entry: AuditEntry, change: Change) -> AuditEntry:

@@ -184,7 +184,7 @@ def _position(known: Known) -> tuple[Reason, ...]:
     if known.position_std_m is None:
         said.append(Reason("sitrep.position_error_unknown"))
     else:
-        error = {"error_m": round(known.position_std_m)}
+        error = {"error_m": float(round(known.position_std_m))}
         said.append(Reason("sitrep.position_error", error))
     if known.position_at is not None:
         at = known.position_at.strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -213,8 +213,9 @@ def _persons(persons: CountRange | None) -> tuple[Reason, ...]:
     if persons is None:
         return ()
     if persons.at_most is None:
-        return (Reason("persons.at_least", {"at_least": persons.at_least}),)
-    both = {"at_least": persons.at_least, "at_most": persons.at_most}
+        least = {"at_least": float(persons.at_least)}
+        return (Reason("persons.at_least", least),)
+    both = {"at_least": float(persons.at_least), "at_most": float(persons.at_most)}
     return (Reason("persons.between", both),)
 
 
@@ -230,7 +231,10 @@ def _coordinator(known: Known) -> tuple[Reason, ...]:
 def _weather(known: Known) -> tuple[Reason, ...]:
     if known.wind_mps is None or known.wind_from_deg is None:
         return ()
-    wind = {"from_deg": round(known.wind_from_deg), "mps": round(known.wind_mps, 1)}
+    wind = {
+        "from_deg": float(round(known.wind_from_deg)),
+        "mps": round(known.wind_mps, 1),
+    }
     return (Reason("weather.wind", wind),)
 
 

@@ -191,7 +191,7 @@ class RescueConfig(Section):
     rcc_url: Annotated[str, Field(max_length=2000, pattern=r"^(https://[^\s@]+)?$")] = (
         ""
     )
-    """Where the rescue coordination centre takes notifications, https; else a folder."""
+    """Where the rescue coordination centre takes notifications; https, or empty."""
 
     rcc_folder: Path = Path("data/rcc")
     """Notifications as files: all where rcc_url is empty, else exercises alone."""
