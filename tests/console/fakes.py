@@ -424,7 +424,7 @@ def _search() -> SearchRecord:
 class FakeCases:
     """Fulfils ``CaseDesk`` in memory."""
 
-    is_land = None
+    shore = None
 
     def __init__(self, audit: FakeAudit, *cases: Case) -> None:
         self._audit = audit

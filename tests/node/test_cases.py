@@ -9,7 +9,6 @@ from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import anyio
-import numpy as np
 import pytest
 import sqlalchemy as sa
 from typer.testing import CliRunner
@@ -17,8 +16,6 @@ from typer.testing import CliRunner
 from almenara.core.errors import CaseVersionError, StoreError
 from almenara.core.ids import CentreId
 from almenara.core.time import ManualClock
-from almenara.core.values import Position
-from almenara.incidents.shore import Shore
 from almenara.node.case_desk import CaseDesk
 from almenara.node.cli import app
 from almenara.node.rcc import FolderCourier, HonestCourier, WebhookCourier, body_of
@@ -43,13 +40,12 @@ def store(tmp_path):
         yield opened
 
 
-def desk_of(store, **more) -> CaseDesk:
+def desk_of(store) -> CaseDesk:
     return CaseDesk(
         SqlCases(store),
         own=CENTRE,
         partner=CentreId("tetouan"),
         clock=ManualClock(NOON),
-        **more,
     )
 
 
@@ -131,18 +127,6 @@ async def test_the_way_leads_to_these_tables(store):
             assert columns == {c.name: c.nullable for c in declared.columns}
             indexes = {i["name"] for i in found.get_indexes(declared.name)}
             assert {i.name for i in declared.indexes} <= indexes
-
-
-async def test_a_desk_knows_the_shore_it_was_given(store):
-    corners = ((35.0, -6.0), (36.0, -6.0), (36.0, -5.0), (35.0, -5.0))
-    ring = [Position(latitude_deg=y, longitude_deg=x) for y, x in corners]
-    desk = desk_of(store, shore=Shore.of([ring]))
-
-    assert desk.is_land is not None
-    here = np.array([35.5, 36.5]), np.array([-5.5, -5.5])
-    assert desk.is_land(*here).tolist() == [True, False]
-    assert desk_of(store).is_land is None
-    assert not Shore.of([]).covers(*here).any()
 
 
 # -- telling ---------------------------------------------------------------------------

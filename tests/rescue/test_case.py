@@ -62,7 +62,8 @@ def test_a_contact_goes_to_any_phase_in_one_act(phase):
 
 @pytest.mark.parametrize("label", ["exercise", "simulated"])
 def test_labels_go_with_everything_that_comes_of_a_case(label):
-    made = case(labels=replace(Labels(), **{label: True}))
+    flags = {name: name == label for name in ("exercise", "simulated")}
+    made = case(labels=Labels(exercise=flags["exercise"], simulated=flags["simulated"]))
     change = acts.report(made, Order(to=("mrcc",)), at=SOON, by=ANA)
     told = acts.decide(made, Phase.ALERT, at=SOON, by=ANA).notifications
 

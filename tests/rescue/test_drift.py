@@ -8,6 +8,7 @@ import pytest
 import shapely
 
 from almenara.core.values import Position
+from almenara.incidents.shore import Shore
 from almenara.rescue import drift as drifting
 from almenara.rescue.drift import (
     LEVELS,
@@ -19,6 +20,7 @@ from almenara.rescue.drift import (
     holding,
     wind_from,
 )
+from almenara.rescue.land import CELL_M, within_reach
 from almenara.rescue.leeway import HYPOTHESES, INFLATABLE, LEEWAY, Hypothesis
 from tests.conftest import NOON
 
@@ -203,6 +205,44 @@ def test_land_stops_what_meets_it():
     assert cloud.ashore.mean() > 0.99
     assert cloud.east_north_m[:, 1].max() <= 5_560.0
     assert cloud.east_north_m[cloud.ashore, 1].min() > 5_200.0
+
+
+def coast(rng) -> Shore:
+    """A mainland with a ragged shore and a rock of 400 m off it."""
+    ragged = [
+        Position(latitude_deg=36.1 + rng.uniform(0, 0.05), longitude_deg=x)
+        for x in np.linspace(-5.8, -4.8, 60)
+    ]
+    inland = [Position(latitude_deg=37.0, longitude_deg=x) for x in (-4.8, -5.8)]
+    rock = [
+        Position(latitude_deg=36.03 + dy, longitude_deg=-5.3 + dx)
+        for dy, dx in ((0, 0), (0.004, 0), (0.004, 0.004), (0, 0.004))
+    ]
+    return Shore.of([[*ragged, *inland], rock])
+
+
+def test_the_grid_of_land_agrees_with_the_shore_but_for_half_a_cell():
+    rng = np.random.default_rng(7)
+    shore = coast(rng)
+    near = within_reach(shore, HERE, 30_000.0)
+    assert near is not None
+    assert shore.plane is not None
+    assert shore.index is not None
+    latitude = rng.uniform(35.8, 36.25, 20_000)
+    longitude = rng.uniform(-5.6, -5.0, 20_000)
+
+    places = shore.plane.to_plane(latitude, longitude)
+    differ = near(latitude, longitude) != shore.covers(places)
+
+    lines = shapely.union_all(list(shore.lines))
+    away = shapely.distance(lines, shapely.points(places[differ]))
+    assert away.max() <= CELL_M / np.sqrt(2.0)
+    assert near(np.array([36.032]), np.array([-5.298])).all()  # the rock
+
+
+def test_where_no_land_is_known_there_is_no_grid():
+    assert within_reach(Shore.of([]), HERE, 1e4) is None
+    assert not Shore.of([]).covers(np.zeros((3, 2))).any()
 
 
 # -- areas ---------------------------------------------------------------------------

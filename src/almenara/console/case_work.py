@@ -17,6 +17,7 @@ from almenara.core.values import Position
 from almenara.detection import ObjectClass
 from almenara.geo.geodesy import LocalPlane
 from almenara.incidents.alarm import Alarm
+from almenara.incidents.shore import Shore
 from almenara.rescue.case import (
     Case,
     DriftArea,
@@ -32,7 +33,6 @@ from almenara.rescue.drift import (
     Drift,
     DriftRequest,
     Flow,
-    IsLand,
     LastKnown,
     current_to,
     drift,
@@ -136,7 +136,7 @@ def facts_of(body: FactsBody, before: Facts, at: datetime, by: PersonId) -> Fact
     )
 
 
-def drift_request(case: Case, body: DriftBody, is_land: IsLand | None) -> DriftRequest:
+def drift_request(case: Case, body: DriftBody, shore: Shore | None) -> DriftRequest:
     """What to calculate.
 
     Raises:
@@ -151,7 +151,7 @@ def drift_request(case: Case, body: DriftBody, is_land: IsLand | None) -> DriftR
         raise CaseRefusedError("drift_time", "until 96 h after the last known position")
     cov = facts.position_cov_m2 or (CALLED_STD_M**2, CALLED_STD_M**2, 0.0)
     reach_m = 3.0 * max(cov[0], cov[1]) ** 0.5 + 3.0 * 3600.0 * hours
-    near = within_reach(is_land, facts.position, reach_m) if is_land else None
+    near = within_reach(shore, facts.position, reach_m) if shore else None
     return DriftRequest(
         start=LastKnown(position=facts.position, cov_m2=cov, at=start_at),
         until=body.until,

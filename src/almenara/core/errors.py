@@ -154,6 +154,8 @@ class TimeStampError(EvidenceError):
     """The time-stamp authority does not answer, or its answer proves nothing."""
 
     code = "evidence.time_stamp"
+
+
 class CaseError(AlmenaraError):
     """An act on a rescue case did not happen."""
 

@@ -74,17 +74,16 @@ class Shore:
         here = Point(east, north)
         return not any(polygon.contains(here) for polygon in self.land)
 
-    def covers(
-        self, latitude_deg: FloatArray, longitude_deg: FloatArray
-    ) -> npt.NDArray[np.bool_]:
-        """Whether known land is at each of many places, shape (n,)."""
-        inside = np.zeros(len(latitude_deg), dtype=np.bool_)
-        if self.plane is None:
-            return inside
-        east, north = self.plane.to_plane(latitude_deg, longitude_deg).T
+    def covers(self, east_north_m: FloatArray) -> npt.NDArray[np.bool_]:
+        """Whether known land is at each place of :attr:`plane`, (n, 2) to (n,)."""
+        inside = np.zeros(len(east_north_m), dtype=np.bool_)
         for polygon in self.land:
-            shapely.prepare(polygon)
-            inside |= shapely.contains_xy(polygon, east, north)
+            west, south, east, north = polygon.bounds
+            x, y = east_north_m.T
+            near = ~inside & (x >= west) & (x <= east) & (y >= south) & (y <= north)
+            if near.any():
+                shapely.prepare(polygon)
+                inside[near] = shapely.contains_xy(polygon, *east_north_m[near].T)
         return inside
 
     def nearest(self, position: Position) -> NearestShore | None:

@@ -35,7 +35,6 @@ from almenara.node.store.cases import Repeatable, SqlCases
 from almenara.rescue import case as acts
 from almenara.rescue.case import Case, Change, Notification
 from almenara.rescue.custody import Notice
-from almenara.rescue.drift import IsLand
 from almenara.rescue.knew_when import Sending
 
 log = structlog.get_logger()
@@ -84,12 +83,7 @@ class CaseDesk:
         self._clock = clock
         self._turn = asyncio.Lock()
         self._bell = Bell()
-        self._shore = shore
-
-    @property
-    def is_land(self) -> IsLand | None:
-        """Where land is; None if this centre knows no shore."""
-        return None if self._shore is None else self._shore.covers
+        self.shore = shore
 
     async def cases(self, *, closed: bool, limit: int) -> tuple[Case, ...]:
         return await self._kept.list(closed=closed, limit=limit)

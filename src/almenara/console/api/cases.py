@@ -54,9 +54,9 @@ from almenara.core.labels import Labels
 from almenara.evidence.access import Action
 from almenara.evidence.access import Header as Thing
 from almenara.evidence.audit import AuditEntry, AuditObject, RecordedEntry
+from almenara.incidents.shore import Shore
 from almenara.rescue import case as acts
 from almenara.rescue.case import Case, Change, Facts, Origin
-from almenara.rescue.drift import IsLand
 from almenara.rescue.knew_when import Sending, knew_when
 from almenara.rescue.phases import Phase
 
@@ -78,8 +78,8 @@ class CaseDesk(Protocol):
     """What this resource needs from the rest of Almenara; the node provides it."""
 
     @property
-    def is_land(self) -> IsLand | None:
-        """Where land is; None if this centre knows no shore."""
+    def shore(self) -> Shore | None:
+        """Where land is; None if this centre knows none."""
         ...
 
     async def cases(self, *, closed: bool, limit: int) -> tuple[Case, ...]:
@@ -494,7 +494,7 @@ def _searching(api: APIRouter, room: _Room, gate: Gate) -> None:
         case = await room.theirs(caller, Action.CASE_WORK, case_id)
         try:
             request = await run_sync(
-                case_work.drift_request, case, body, room.desk.is_land
+                case_work.drift_request, case, body, room.desk.shore
             )
         except CaseRefusedError as error:
             raise _problem(error) from None
