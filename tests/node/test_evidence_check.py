@@ -549,7 +549,8 @@ def old_store(folder: Path) -> Path:
     with open_store(path) as store:
         asyncio.run(fill(store))
     tables = "log log_leaf log_tile log_stream log_checkpoint log_cosignature log_stamp"
-    names = f"{tables} log_freeze witness_seen personal_text".split()
+    cases = "case_outbox case_request case_version rescue_case"
+    names = f"{tables} log_freeze witness_seen personal_text {cases}".split()
     bend(
         path,
         *(f"drop table {name}" for name in names),

@@ -80,11 +80,11 @@ def about(
 ) -> tuple[RecordedEntry, ...]:
     """Every entry about one thing, oldest first."""
     wanted = (
-        sa.select(audit)
-        .where(audit.c.object_kind == kind, audit.c.object_id == object_id)
+        ENTRIES.where(audit.c.object_kind == kind)
+        .where(audit.c.object_id == object_id)
         .order_by(audit.c.seq)
     )
-    return tuple(map(_recorded, connection.execute(wanted).mappings()))
+    return tuple(map(recorded, connection.execute(wanted).mappings()))
 
 
 class SqlAuditLog:
