@@ -8,6 +8,7 @@ import pytest
 import shapely
 
 from almenara.core.values import Position
+from almenara.geo.geodesy import LocalPlane
 from almenara.incidents.shore import Shore
 from almenara.rescue import drift as drifting
 from almenara.rescue.drift import (
@@ -196,14 +197,13 @@ def test_a_wind_that_turns_is_followed():
 
 
 def test_land_stops_what_meets_it():
-    def north_of(latitude, longitude):
-        del longitude
-        return latitude > 36.05  # 5.5 km away
+    def north_of(east_north_m):
+        return east_north_m[:, 1] > 5_500.0
 
     (cloud,) = drift(request("SKIFF-2", is_land=north_of)).clouds
 
     assert cloud.ashore.mean() > 0.99
-    assert cloud.east_north_m[:, 1].max() <= 5_560.0
+    assert cloud.east_north_m[:, 1].max() <= 5_500.0
     assert cloud.east_north_m[cloud.ashore, 1].min() > 5_200.0
 
 
@@ -232,12 +232,13 @@ def test_the_grid_of_land_agrees_with_the_shore_but_for_half_a_cell():
     longitude = rng.uniform(-5.6, -5.0, 20_000)
 
     places = shore.plane.to_plane(latitude, longitude)
-    differ = near(latitude, longitude) != shore.covers(places)
+    here = LocalPlane.at(HERE)
+    differ = near(here.to_plane(latitude, longitude)) != shore.covers(places)
 
     lines = shapely.union_all(list(shore.lines))
     away = shapely.distance(lines, shapely.points(places[differ]))
     assert away.max() <= CELL_M / np.sqrt(2.0)
-    assert near(np.array([36.032]), np.array([-5.298])).all()  # the rock
+    assert near(here.to_plane(36.032, -5.298)).all()  # the rock
 
 
 def test_where_no_land_is_known_there_is_no_grid():

@@ -27,8 +27,8 @@ from almenara.rescue.leeway import Hypothesis, Line
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
-IsLand = Callable[[FloatArray, FloatArray], BoolArray]
-"""Latitudes and longitudes, degrees, shape (n,) each, to whether land is there."""
+IsLand = Callable[[FloatArray], BoolArray]
+"""East and north on the plane at the last known position, (n, 2), to land or not."""
 
 STAYS_PER_HOUR = 0.96
 """Of those on one side of the wind: 4 % jibe in an hour."""
@@ -198,7 +198,7 @@ def drift(request: DriftRequest) -> Drift:
     """
     plane = LocalPlane.at(request.start.position)
     rng = np.random.default_rng(request.seed)
-    clouds = tuple(_cloud(request, h, plane, rng) for h in request.hypotheses)
+    clouds = tuple(_cloud(request, h, rng) for h in request.hypotheses)
     unknown = [
         key
         for key, known in (
@@ -221,7 +221,6 @@ def drift(request: DriftRequest) -> Drift:
 def _cloud(
     request: DriftRequest,
     hypothesis: Hypothesis,
-    plane: LocalPlane,
     rng: np.random.Generator,
 ) -> Cloud:
     n = request.particles
@@ -230,12 +229,12 @@ def _cloud(
     luck = _Luck.drawn(hypothesis, n, rng)
     wind = _Forcing.of(request.wind, UNKNOWN_WIND_MPS, n, rng)
     current = _Forcing.of(request.current, UNKNOWN_CURRENT_MPS, n, rng)
-    ashore = _on_land(request.is_land, plane, places)
+    ashore = _on_land(request.is_land, places)
     for when, step_s in _steps(request):
         to_right = luck.jibed(step_s, rng)
         speed = current.at(when) + luck.leeway(wind.at(when), to_right=to_right)
         moved = np.where(ashore[:, None], places, places + step_s * speed)
-        hit = _on_land(request.is_land, plane, moved) & ~ashore
+        hit = _on_land(request.is_land, moved) & ~ashore
         # It stays at the water's edge, where it met the land.
         places = np.where(hit[:, None], places, moved)
         ashore |= hit
@@ -252,12 +251,10 @@ def _steps(request: DriftRequest) -> Iterator[tuple[datetime, float]]:
         yield request.start.at + timedelta(seconds=begin + length / 2), length
 
 
-def _on_land(
-    is_land: IsLand | None, plane: LocalPlane, places: FloatArray
-) -> BoolArray:
+def _on_land(is_land: IsLand | None, places: FloatArray) -> BoolArray:
     if is_land is None:
         return np.zeros(len(places), dtype=np.bool_)
-    return is_land(*plane.from_plane(places))
+    return is_land(places)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -6,11 +6,14 @@ asked cell by cell.
 Source: docs/design/rescue.md, "Drift".
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 import shapely
 
 from almenara.core.values import Position
+from almenara.geo.geodesy import LocalPlane
 from almenara.incidents.shore import Shore
 from almenara.rescue.drift import IsLand
 
@@ -33,29 +36,28 @@ def within_reach(shore: Shore, centre: Position, reach_m: float) -> IsLand | Non
         reach_m: Half its side; what lies outside is answered as its edge.
 
     Returns:
-        None where no land is known at all.
+        For places on the plane that touches the sea at ``centre``; None where no land
+        is known at all.
 
     Note:
         A shore is off by half a cell at most: 75 m up to a reach of 120 km, then more.
     """
-    plane, index = shore.plane, shore.index
-    if plane is None or index is None:
+    if shore.plane is None or shore.index is None:
         return None
+    land = _Land(shore, shore.plane, shore.index, LocalPlane.at(centre))
     cell_m = max(CELL_M, 2.0 * reach_m / MOST_CELLS)
     blocks = int(np.ceil(2.0 * reach_m / (cell_m * BLOCK)))
     count = blocks * BLOCK
-    middle = plane.to_plane(centre.latitude_deg, centre.longitude_deg)[0]
-    corner = middle - count * cell_m / 2.0
-    grid = _whole_blocks(shore, corner, blocks, cell_m * BLOCK)
-    grid = grid.repeat(BLOCK, axis=0).repeat(BLOCK, axis=1)
-    for i, j in _crossed(index, corner, blocks, cell_m * BLOCK):
+    corner = np.full(2, -count * cell_m / 2.0)
+    grid = land.covers(_middles(corner, blocks, cell_m * BLOCK))
+    grid = grid.reshape(blocks, blocks).repeat(BLOCK, axis=0).repeat(BLOCK, axis=1)
+    for i, j in land.crossed(corner, blocks, cell_m * BLOCK):
         here = slice(i * BLOCK, (i + 1) * BLOCK), slice(j * BLOCK, (j + 1) * BLOCK)
         start = corner + np.array([i, j]) * (BLOCK * cell_m)
-        grid[here] = shore.covers(_middles(start, BLOCK, cell_m)).reshape(BLOCK, BLOCK)
+        grid[here] = land.covers(_middles(start, BLOCK, cell_m)).reshape(BLOCK, BLOCK)
 
-    def near(latitude_deg: FloatArray, longitude_deg: FloatArray) -> BoolArray:
-        flat = plane.to_plane(latitude_deg, longitude_deg)
-        at = np.floor((flat - corner) / cell_m).astype(np.int64)
+    def near(east_north_m: FloatArray) -> BoolArray:
+        at = np.floor((east_north_m - corner) / cell_m).astype(np.int64)
         at = np.clip(at, 0, count - 1)
         answer: BoolArray = grid[at[:, 0], at[:, 1]]
         return answer
@@ -69,18 +71,28 @@ def _middles(corner: FloatArray, count: int, cell_m: float) -> FloatArray:
     return np.stack([east.ravel(), north.ravel()], axis=1) + corner
 
 
-def _whole_blocks(
-    shore: Shore, corner: FloatArray, blocks: int, size_m: float
-) -> BoolArray:
-    """Land or sea by the middle of each block, shape (blocks, blocks)."""
-    return shore.covers(_middles(corner, blocks, size_m)).reshape(blocks, blocks)
+@dataclass(frozen=True, slots=True, eq=False)
+class _Land:
+    """The shore, asked in metres of another plane than its own."""
 
+    shore: Shore
+    own: LocalPlane
+    index: shapely.STRtree
+    plane: LocalPlane
 
-def _crossed(
-    index: shapely.STRtree, corner: FloatArray, blocks: int, size_m: float
-) -> npt.NDArray[np.int64]:
-    """Blocks that a shore line touches, shape (n, 2)."""
-    low = _middles(corner, blocks, size_m) - size_m / 2.0
-    boxes = shapely.box(*low.T, *(low + size_m).T)
-    touched = np.unique(index.query(boxes, predicate="intersects")[0])
-    return np.stack(np.divmod(touched, blocks), axis=1)
+    def covers(self, east_north_m: FloatArray) -> BoolArray:
+        return self.shore.covers(self._moved(east_north_m))
+
+    def crossed(
+        self, corner: FloatArray, blocks: int, size_m: float
+    ) -> npt.NDArray[np.int64]:
+        """Blocks that a shore line touches, shape (n, 2)."""
+        middles = self._moved(_middles(corner, blocks, size_m))
+        # A block seen from the other plane is turned a little: its circle holds it.
+        half = 0.75 * size_m
+        boxes = shapely.box(*(middles - half).T, *(middles + half).T)
+        touched = np.unique(self.index.query(boxes, predicate="intersects")[0])
+        return np.stack(np.divmod(touched, blocks), axis=1)
+
+    def _moved(self, east_north_m: FloatArray) -> FloatArray:
+        return self.own.to_plane(*self.plane.from_plane(east_north_m))
