@@ -1,13 +1,13 @@
 """Rescue cases: every version of each, the keys of repeated requests, the outbox.
 
-Precondition: migration 0003. A version can only be added: triggers refuse the rest.
+Precondition: migration 0007. A version can only be added: triggers refuse the rest.
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0006"
-down_revision = "0003"
+down_revision = "0007"
 
 
 def upgrade() -> None:
