@@ -548,12 +548,14 @@ def old_store(folder: Path) -> Path:
     path = folder / "almenara.db"
     with open_store(path) as store:
         asyncio.run(fill(store))
-    tables = "log log_leaf log_tile log_stream log_checkpoint log_cosignature log_stamp"
-    cases = "case_outbox case_request case_version rescue_case"
-    names = f"{tables} log_freeze witness_seen personal_text {cases}".split()
+    later = rows(
+        path,
+        "select name from sqlite_master where type = 'table' and rowid >= "
+        "(select rowid from sqlite_master where name = 'log') order by rowid desc",
+    )
     bend(
         path,
-        *(f"drop table {name}" for name in names),
+        *(f"drop table {name}" for (name,) in later),
         "alter table audit drop column personal",
         "update alembic_version set version_num = '0002'",
     )
