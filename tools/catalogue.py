@@ -179,8 +179,11 @@ def read(language: str) -> Catalog:
 
 
 def compiled(sentences: Iterable[Sentence]) -> dict[str, str]:
-    """For each language its JSON: context, U+0004, English to sentence or forms."""
-    template = template_of(sentences)
+    """For each language its JSON: context, U+0004, English to sentence or forms.
+
+    What the server says itself stays out: it reads the .po files.
+    """
+    template = template_of(s for s in sentences if s.place.startswith("web/"))
     answers = {"en": _json({_key(m): m.id for m in template if m.id})}
     for language in LANGUAGES:
         kept = read(language)

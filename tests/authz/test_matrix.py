@@ -22,7 +22,7 @@ from almenara.evidence.audit import AuditResult
 from almenara.node.clock import SystemClock
 from tests.conftest import NOON
 from tests.console.browser import API, PASSWORD, URL, application, browser, signed_in
-from tests.console.fakes import Centre
+from tests.console.fakes import Centre, rescue
 from tests.console.socket_peer import connected
 
 pytestmark = pytest.mark.anyio
@@ -31,6 +31,7 @@ TABLE = list(csv.DictReader(TEXT.splitlines()))
 ROLES = [None, *Role]
 SPAN = {"start": "2026-03-01T11:00:00Z", "end": "2026-03-01T11:30:00Z"}
 CAMERA = {"url": "rtsp://10.0.0.9/a", "height_m": 9, "azimuth_deg": 1, "hfov_deg": 40}
+RESCUE = rescue()
 BODIES: dict[str, Any] = {
     "/api/v1/session/enter": {"token": "none"},
     "/api/v1/session": {"name": "x", "password": "y"},
@@ -39,6 +40,42 @@ BODIES: dict[str, Any] = {
         "current": PASSWORD,
     },
     "/api/v1/alarms/{alarm_id}/acknowledge": {"version": 1},
+    "/api/v1/cases": {"origin": {"kind": "track", "id": "track-1"}},
+    "/api/v1/cases/{case_id}/facts": {"version": RESCUE.version, "facts": {}},
+    "/api/v1/cases/{case_id}/assessment": {
+        "version": RESCUE.version,
+        "judgements": [
+            {
+                "factor": "load",
+                "finding": "observed_adverse",
+                "source": "seen",
+                "source_time": "2026-03-01T11:59:00Z",
+            }
+        ],
+    },
+    "/api/v1/cases/{case_id}/phase": {"phase": "distress"},
+    "/api/v1/cases/{case_id}/lowering": {
+        "version": RESCUE.version,
+        "closes": True,
+        "reason": "all safe",
+    },
+    "/api/v1/cases/{case_id}/custody": {"version": RESCUE.version, "act": "offer"},
+    "/api/v1/cases/{case_id}/sitreps": {"to": ["mrcc"]},
+    "/api/v1/cases/{case_id}/drifts": {
+        "until": "2026-03-01T13:00:00Z",
+        "particles": 100,
+    },
+    "/api/v1/cases/{case_id}/searches": {
+        "units": [
+            {
+                "name": "boat",
+                "speed_mps": 8,
+                "endurance_s": 7200,
+                "sweep_width_m": 900,
+                "sweep_source": "crew",
+            }
+        ]
+    },
     "/api/v1/stations/probe": {"url": "rtsp://10.0.0.9/a"},
     "/api/v1/stations/{station_id}/cameras": CAMERA,
     "/api/v1/cameras/{camera_id}/viewings": {**SPAN, "reason": "case 7"},
@@ -152,6 +189,11 @@ async def first_word(app, path: str, token: str | None) -> int:
 def place(route: str) -> str:
     for name, value in {
         "{alarm_id}": "alarm-1",
+        "{case_id}": "case-1",
+        "{digest}": RESCUE.requests[0].digest,
+        "{number}": "1",
+        "{unit}": "1",
+        "{form}": "gpx",
         "{station_id}": "s1",
         "{camera_id}": "cam-1",
         "{viewing_id}": "unknown",
@@ -207,6 +249,18 @@ async def test_who_is_limited_to_a_station_sees_that_station_on_every_path(clock
         ("POST", "alarms/alarm-hidden/acknowledge", {"version": 1}),
         ("POST", "alarms/alarm-hidden/silence", None),
         ("POST", "stations/s2/cameras", CAMERA),
+        ("GET", "cases/case-hidden", None),
+        ("GET", "cases/case-hidden/knew-when", None),
+        ("GET", "cases/case-hidden/sitreps/1", None),
+        ("GET", "cases/case-hidden/searches/1/1/rtz", None),
+        ("POST", "cases/case-hidden/phase", {"phase": "distress"}),
+        ("POST", "cases/case-hidden/custody", {"version": 5, "act": "offer"}),
+        (
+            "POST",
+            f"cases/case-hidden/lowering/{RESCUE.requests[0].digest}/agree",
+            None,
+        ),
+        ("POST", "cases", {"origin": {"kind": "alarm", "id": "alarm-hidden"}}),
         ("DELETE", "cameras/cam-2", None),
         ("GET", "cameras/cam-2/still.jpg", None),
         ("GET", "cameras/cam-2/timeline", None),

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from almenara.console.accounts import Account, Link, Session
 from almenara.console.api.alarms import StaleVersionError
+from almenara.console.api.cases import CaseAct, Opening
 from almenara.console.api.health import (
     CameraHealth,
     Health,
@@ -31,10 +32,15 @@ from almenara.core.coast import (
     Stream,
     WatchZone,
 )
-from almenara.core.errors import AddressRefusedError
+from almenara.core.errors import (
+    AddressRefusedError,
+    CaseRefusedError,
+    CaseVersionError,
+)
 from almenara.core.ids import (
     AlarmId,
     CameraId,
+    CaseId,
     CentreId,
     LocalTrackId,
     PersonId,
@@ -58,7 +64,7 @@ from almenara.core.media import (
 )
 from almenara.core.values import CountRange, Position
 from almenara.detection import ObjectClass
-from almenara.evidence.audit import AuditEntry, RecordedEntry
+from almenara.evidence.audit import AuditEntry, AuditObject, RecordedEntry
 from almenara.incidents.alarm import (
     Alarm,
     AlarmState,
@@ -68,6 +74,21 @@ from almenara.incidents.alarm import (
     Subject,
     SubjectKind,
 )
+from almenara.rescue import case as acts
+from almenara.rescue.case import (
+    Case,
+    Change,
+    DriftArea,
+    DriftRecord,
+    Facts,
+    Origin,
+    OriginKind,
+    SearchRecord,
+    SearchTask,
+)
+from almenara.rescue.knew_when import Sending
+from almenara.rescue.phases import Phase
+from almenara.rescue.sitrep import Order
 from almenara.tracking.picture import Picture, Ray, SensorLook, SystemTrack, TrackState
 
 NOON = datetime.fromisoformat("2026-03-01T12:00:00+00:00")
@@ -337,6 +358,167 @@ class FakeDesk:
         return changed
 
 
+OFFICER = PersonId("officer-1")
+
+
+def rescue(case_id: str = "case-1", **changes: object) -> Case:
+    """A case in distress with a drift, a plan, a report, and a wish to lower it."""
+    facts = Facts(
+        at=NOON, by=OFFICER, position=HERE, position_at=NOON, craft="inflatable"
+    )
+    made = acts.open_case(
+        CaseId(case_id),
+        origin=Origin(kind=OriginKind.TRACK, id="track-1"),
+        own=CENTRE,
+        partner=CentreId("tetouan"),
+        facts=facts,
+        labels=Labels(),
+        phase=Phase.DISTRESS,
+    ).case
+    made = acts.keep_drift(made, _drift()).case
+    made = acts.keep_search(made, _search()).case
+    made = acts.report(made, Order(to=("mrcc",)), at=NOON, by=OFFICER).case
+    asked = acts.ask_lower(
+        made, Phase.ALERT, closes=False, reason="towed", at=NOON, by=OFFICER
+    ).case
+    return replace(asked, **changes)  # type: ignore[arg-type]  # fields by name
+
+
+def _drift() -> DriftRecord:
+    ring = tuple(
+        Position(latitude_deg=35.9 + dy, longitude_deg=-5.3 + dx)
+        for dy, dx in ((0, 0), (0.1, 0), (0.1, 0.2), (0, 0.2), (0, 0))
+    )
+    return DriftRecord(
+        at=NOON,
+        by=OFFICER,
+        start_at=NOON,
+        until=NOON + timedelta(hours=3),
+        hypotheses=("loaded",),
+        rows=("REFUGEE-RAFT-1",),
+        wind=None,
+        current=None,
+        seed=1,
+        particles=100,
+        datum=HERE,
+        areas=(DriftArea(level=0.95, size_km2=180.0, rings=(ring,)),),
+        unknown=("wind", "current"),
+        analogues=("REFUGEE-RAFT-1",),
+    )
+
+
+def _search() -> SearchRecord:
+    task = SearchTask(
+        unit="Guardamar <&>",
+        sweep_width_m=900.0,
+        sweep_source="crew",
+        coverage=1.0,
+        pod=0.632,
+        spacing_m=900.0,
+        length_m=20_000.0,
+        waypoints=(HERE, Position(latitude_deg=36.0, longitude_deg=-5.3)),
+    )
+    return SearchRecord(at=NOON, by=OFFICER, pattern="parallel", drift=1, tasks=(task,))
+
+
+class FakeCases:
+    """Fulfils ``CaseDesk`` in memory."""
+
+    shore = None
+
+    def __init__(self, audit: FakeAudit, *cases: Case) -> None:
+        self._audit = audit
+        self.kept = {c.case_id: c for c in cases}
+        self.told: dict[str, Sending] = {}
+        self._done: dict[tuple[str, str], tuple[str, Case]] = {}
+        self.bell = Bell()
+
+    async def cases(self, *, closed: bool, limit: int) -> tuple[Case, ...]:
+        found = [c for c in self.kept.values() if closed or c.is_open]
+        found.sort(key=lambda c: (-c.phase, c.opened_at))
+        return tuple(found)[:limit]
+
+    async def get(self, case_id: CaseId) -> Case | None:
+        return self.kept.get(case_id)
+
+    async def open(
+        self,
+        opening: Opening,
+        *,
+        entry: AuditEntry,
+        key: str | None = None,
+        digest: str = "",
+    ) -> Case:
+        if (done := self._repeated(entry, key, digest)) is not None:
+            return done
+        change = acts.open_case(
+            CaseId(f"{CENTRE}-{entry.at.year}-{len(self.kept) + 1:04d}"),
+            origin=opening.origin,
+            own=CENTRE,
+            partner=CentreId("tetouan"),
+            facts=opening.facts,
+            labels=opening.labels,
+            phase=opening.phase,
+        )
+        return self._keep(change, entry, key, digest)
+
+    async def act(
+        self,
+        case_id: CaseId,
+        act: CaseAct,
+        *,
+        version: int | None,
+        entry: AuditEntry,
+        key: str | None = None,
+        digest: str = "",
+    ) -> Case | None:
+        if (done := self._repeated(entry, key, digest)) is not None:
+            return done
+        case = self.kept.get(case_id)
+        if case is None:
+            return None
+        if version is not None and version != case.version:
+            raise CaseVersionError(case_id)
+        return self._keep(act(case), entry, key, digest)
+
+    async def entries(self, case_id: CaseId) -> tuple[RecordedEntry, ...]:
+        return tuple(
+            RecordedEntry(seq=seq, entry=entry)
+            for seq, entry in enumerate(self._audit.entries, 1)
+            if (entry.object.kind, entry.object.id) == ("case", case_id)
+        )
+
+    async def sendings(self, case_id: CaseId) -> tuple[Sending, ...]:
+        return tuple(s for s in self.told.values() if s.key.startswith(case_id))
+
+    def changes(self) -> AbstractAsyncContextManager[AsyncIterator[None]]:
+        return self.bell.heard()
+
+    def _repeated(self, entry: AuditEntry, key: str | None, digest: str) -> Case | None:
+        done = self._done.get((entry.actor.person_id, key or ""))
+        if done is None:
+            return None
+        if done[0] != digest:
+            raise CaseRefusedError("key_reused", "use a new key")
+        return done[1]
+
+    def _keep(
+        self, change: Change, entry: AuditEntry, key: str | None, digest: str
+    ) -> Case:
+        case = change.case
+        thing = AuditObject(kind="case", id=case.case_id)
+        self._audit.write(replace(entry, object=thing, act=change.act))
+        self.kept[case.case_id] = case
+        for told in change.notifications:
+            self.told[told.key] = Sending(
+                key=told.key, queued_at=told.at, delivered_at=None
+            )
+        if key is not None:
+            self._done[entry.actor.person_id, key] = (digest, case)
+        self.bell.ring()
+        return case
+
+
 class FakeStations:
     """Fulfils ``StationDesk``; refuses every address outside 10.0.0.0/8."""
 
@@ -529,6 +711,7 @@ class Centre:
     )
     accounts: FakeAccounts = field(init=False)
     desk: FakeDesk = field(init=False)
+    cases: FakeCases = field(init=False)
     stations: FakeStations = field(init=False)
 
     def __post_init__(self) -> None:
@@ -537,12 +720,15 @@ class Centre:
         hidden = alarm("alarm-hidden", labels=secret)
         object.__setattr__(self, "desk", FakeDesk(self.audit, alarm(), hidden))
         object.__setattr__(self, "stations", FakeStations(self.audit))
+        closed = rescue("case-hidden", labels=secret)
+        object.__setattr__(self, "cases", FakeCases(self.audit, rescue(), closed))
 
     def ports(self) -> ConsolePorts:
         return ConsolePorts(
             accounts=self.accounts,
             audit=self.audit,
             alarms=self.desk,
+            cases=self.cases,
             picture=self.picture,
             stations=self.stations,
             health=self.board,

@@ -18,7 +18,7 @@ MODULES = [
     for m in pkgutil.walk_packages(almenara.__path__, "almenara.")
     if not m.name.endswith(".env")  # runs migrations when imported
 ]
-LATER = ("planning", "rescue")
+LATER = ("planning",)
 UNSPOKEN = frozenset(
     [
         "face",

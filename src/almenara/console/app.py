@@ -16,7 +16,16 @@ from starlette.types import ASGIApp
 
 from almenara.console import pages, problems, sockets
 from almenara.console.accounts import Accounts
-from almenara.console.api import alarms, audit, health, node, session, stations, video
+from almenara.console.api import (
+    alarms,
+    audit,
+    cases,
+    health,
+    node,
+    session,
+    stations,
+    video,
+)
 from almenara.console.api.picture import PictureFeed
 from almenara.console.boundary import Border, Boundary
 from almenara.console.gate import AuditLog, Caller, Gate, Needs, anybody
@@ -41,6 +50,7 @@ class ConsolePorts:
     accounts: Accounts
     audit: AuditLog
     alarms: alarms.AlarmDesk
+    cases: cases.CaseDesk
     picture: PictureFeed
     stations: stations.StationDesk
     health: health.HealthBoard
@@ -113,6 +123,7 @@ def build(
         (API, node.router(ports.node, ports.accounts, gate)),
         (API, session.router(sign_in, gate, secure=settings.secure)),
         (API, alarms.router(ports.alarms, gate)),
+        (API, cases.router(_cases(ports), gate)),
         (API, stations.router(ports.stations, ports.audit, gate)),
         (API, video.router(_video(ports), Viewings(clock), gate)),
         (API, health.router(ports.health, _station_of(ports), gate)),
@@ -176,6 +187,15 @@ def _sight(ports: ConsolePorts) -> Sight:
             node=ports.node,
             accounts=ports.accounts,
         )
+    )
+
+
+def _cases(ports: ConsolePorts) -> cases.CasePorts:
+    return cases.CasePorts(
+        desk=ports.cases,
+        picture=ports.picture,
+        alarms=ports.alarms,
+        audit=ports.audit,
     )
 
 

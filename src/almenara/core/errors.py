@@ -16,6 +16,9 @@
   * EvidenceError               the evidence log cannot be kept, or is not sound
     + KeyFileError              a private key is missing, or others could read it
     + TimeStampError            no time stamp, or one that proves nothing
+  * CaseError                   one rescue case is affected; nothing was changed
+    + CaseRefusedError          the rules of rescue do not allow the act
+    + CaseVersionError          it changed since it was read: read it again
   * PortInUseError              another program listens there
   * EnvelopeRefusedError        bytes of a partner that are no envelope of ours
 
@@ -166,6 +169,32 @@ class TimeStampError(EvidenceError):
     """The time-stamp authority does not answer, or its answer proves nothing."""
 
     code = "evidence.time_stamp"
+
+
+class CaseError(AlmenaraError):
+    """An act on a rescue case did not happen."""
+
+    code = "case"
+
+
+class CaseRefusedError(CaseError):
+    """The rules of rescue forbid the act; ``reason`` is a stable key that says which.
+
+    Such as ``second_person``, ``reason_missing``, ``not_coordinator``.
+    """
+
+    code = "case.refused"
+
+    def __init__(self, reason: str, cure: str) -> None:
+        super().__init__(f"{reason}: {cure}")
+        self.reason = reason
+        self.cure = cure
+
+
+class CaseVersionError(CaseError):
+    """Somebody changed the case since this person read it."""
+
+    code = "case.version"
     retryable = True
 
 

@@ -22,3 +22,6 @@ TrackId = NewType("TrackId", str)
 AlarmId = NewType("AlarmId", str)
 PersonId = NewType("PersonId", str)
 """A signed-in member of the watch, as the audit names them; nobody who is watched."""
+
+CaseId = NewType("CaseId", str)
+"""A rescue case; unique among all centres: ``<centre>/<year>-<number>``."""

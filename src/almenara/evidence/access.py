@@ -39,6 +39,20 @@ class Action(StrEnum):
     ALARM_READ = "alarm.read"
     ALARM_ACKNOWLEDGE = "alarm.acknowledge"
     ALARM_SILENCE = "alarm.silence"
+    CASE_READ = "case.read"
+    CASE_OPEN = "case.open"
+    CASE_WORK = "case.work"
+    """Facts, assessment, raising the phase, reports, drift, search, asking to lower."""
+
+    CASE_COORDINATE = "case.coordinate"
+    """Offer, accept, refuse, withdraw."""
+
+    CASE_AGREE = "case.agree"
+    """Be the second person who lowers a phase or closes a case."""
+
+    CASE_KNEW_WHEN = "case.knew_when"
+    """Everything that was known, seen and done, in one line of time."""
+
     PICTURE_READ = "picture.read"
     STATION_READ = "station.read"
     STATION_CHANGE = "station.change"
@@ -130,14 +144,25 @@ _WATCH = _OWN | {
     Action.VIDEO_STILL,
     Action.VIDEO_PLAYBACK,
     Action.HEALTH_READ,
+    Action.CASE_READ,
+    Action.CASE_OPEN,
+    Action.CASE_WORK,
+    # An offer of coordination must never wait for an officer to come.
+    Action.CASE_COORDINATE,
 }
 
 ALLOWED: Mapping[Role, frozenset[Action]] = {
     Role.OPERATOR: _WATCH,
-    Role.WATCH_OFFICER: _WATCH,
+    Role.WATCH_OFFICER: _WATCH | {Action.CASE_AGREE, Action.CASE_KNEW_WHEN},
     # Prepares evidence; never watches live.
     Role.EVIDENCE_OFFICER: _OWN
-    | {Action.ALARM_READ, Action.STATION_READ, Action.VIDEO_PLAYBACK},
+    | {
+        Action.ALARM_READ,
+        Action.STATION_READ,
+        Action.VIDEO_PLAYBACK,
+        Action.CASE_READ,
+        Action.CASE_KNEW_WHEN,
+    },
     # Keeps sensors working; sees no video by default.
     Role.MAINTENANCE: _OWN
     | {
@@ -164,6 +189,7 @@ ALLOWED: Mapping[Role, frozenset[Action]] = {
     Role.LIAISON: _OWN
     | {
         Action.ALARM_READ,
+        Action.CASE_READ,
         Action.PICTURE_READ,
         Action.STATION_READ,
         Action.VIDEO_LIVE,
@@ -187,6 +213,12 @@ SERVES: Mapping[Purpose, frozenset[Purpose]] = {
 OWES: Mapping[Action, AuditAction] = {
     Action.ALARM_ACKNOWLEDGE: AuditAction.ALTERATION,
     Action.ALARM_SILENCE: AuditAction.ALTERATION,
+    Action.CASE_READ: AuditAction.CONSULTATION,
+    Action.CASE_OPEN: AuditAction.COLLECTION,
+    Action.CASE_WORK: AuditAction.ALTERATION,
+    Action.CASE_COORDINATE: AuditAction.ALTERATION,
+    Action.CASE_AGREE: AuditAction.ALTERATION,
+    Action.CASE_KNEW_WHEN: AuditAction.DISCLOSURE,
     Action.STATION_CHANGE: AuditAction.ALTERATION,
     Action.STATION_PROBE: AuditAction.CONSULTATION,
     Action.VIDEO_LIVE: AuditAction.CONSULTATION,

@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
+import numpy.typing as npt
 import shapely
 from shapely.geometry import LineString, Point, Polygon
 
 from almenara.core.values import Position
 from almenara.geo.geodesy import LocalPlane, inverse
+from almenara.geo.sea_surface import FloatArray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +73,18 @@ class Shore:
         )[0]
         here = Point(east, north)
         return not any(polygon.contains(here) for polygon in self.land)
+
+    def covers(self, east_north_m: FloatArray) -> npt.NDArray[np.bool_]:
+        """Whether known land is at each place of :attr:`plane`, (n, 2) to (n,)."""
+        inside = np.zeros(len(east_north_m), dtype=np.bool_)
+        for polygon in self.land:
+            west, south, east, north = polygon.bounds
+            x, y = east_north_m.T
+            near = ~inside & (x >= west) & (x <= east) & (y >= south) & (y <= north)
+            if near.any():
+                shapely.prepare(polygon)
+                inside[near] = shapely.contains_xy(polygon, *east_north_m[near].T)
+        return inside
 
     def nearest(self, position: Position) -> NearestShore | None:
         """The nearest shore; None where no land is known."""

@@ -38,6 +38,7 @@ from almenara.evidence.audit import (
 )
 from almenara.incidents.shore import Shore as Land
 from almenara.node.alarm_desk import AlarmDesk
+from almenara.node.case_desk import CaseDesk
 from almenara.node.clock import SystemClock
 from almenara.node.config import Config
 from almenara.node.config.rules import limits_of
@@ -48,12 +49,14 @@ from almenara.node.log_keys import KeyFolder
 from almenara.node.media import MediaFolders
 from almenara.node.partners import Certificates, Partners, identity
 from almenara.node.pipeline import Pipeline, Stages
+from almenara.node.rcc import FolderCourier, HonestCourier, WebhookCourier
 from almenara.node.recorder_sheet import RecorderSheet
 from almenara.node.shore import Shore
 from almenara.node.simulated import SimulatedCoast
 from almenara.node.store.accounts import SqlAccounts
 from almenara.node.store.alarms import SqlAlarmDesk
 from almenara.node.store.audit import SqlAuditLog
+from almenara.node.store.cases import SqlCases
 from almenara.node.store.database import Store, open_store
 from almenara.node.store.recordings import SqlSegmentIndex
 from almenara.node.store.stations import SqlStationRegistry
@@ -88,6 +91,8 @@ class Node:
     pipeline: Pipeline
     partners: Partners
     media: MediaFolders
+    cases: CaseDesk
+    courier: HonestCourier
     app: ASGIApp
     keeper: LogKeeper
     stamper: Stamper | None
@@ -170,12 +175,13 @@ async def _built(  # long: one line per part, in the order they need each other
     health.awaited = {c.camera_id for s in simulated for c in s.cameras}
     desk = AlarmDesk(SqlAlarmDesk(store), limits=limits)
     await desk.reload()
+    land = _land()
     judge = Judge(
         desk=desk,
         cameras=health,
         track_log=points,
         zones=zones,
-        shore=_land(),
+        shore=land,
         clock=clock,
         new_id=_track_names(clock),
         limits=limits,
@@ -218,11 +224,19 @@ async def _built(  # long: one line per part, in the order they need each other
         recorder=RecorderSheet(recorder.states, main.path, clock).draw,
         workers=watch.health,
     )
+    cases = CaseDesk(
+        SqlCases(store),
+        own=CentreId(config.centre.id),
+        partner=CentreId(config.rescue.partner),
+        clock=clock,
+        shore=land,
+    )
     accounts = SqlAccounts(store)
     ports = ConsolePorts(
         accounts=accounts,
         audit=audit,
         alarms=desk,
+        cases=cases,
         picture=judge.picture,
         stations=shore,
         health=health,
@@ -244,6 +258,8 @@ async def _built(  # long: one line per part, in the order they need each other
         pipeline=pipeline,
         partners=_partners(config, store, clock),
         media=media,
+        cases=cases,
+        courier=_courier(config),
         app=create_app(ports, clock, ConsoleSettings(coast=COAST)),
         keeper=keeper,
         stamper=_stamper(config, store, clock),
@@ -368,6 +384,17 @@ def _land() -> Land:
             for polygon in many
         ]
     return Land.of(rings)
+
+
+def _courier(config: Config) -> HonestCourier:
+    """Who carries a notification to the rescue coordination centre."""
+    language = config.centre.language
+    folder = FolderCourier(config.rescue.rcc_folder, language=language)
+    if not config.rescue.rcc_url:
+        return HonestCourier(folder, folder)
+    return HonestCourier(
+        WebhookCourier(config.rescue.rcc_url, language=language), folder
+    )
 
 
 def _track_names(clock: Clock) -> Callable[[], TrackId]:

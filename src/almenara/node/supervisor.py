@@ -114,6 +114,8 @@ async def _serve(node: Node, listener: socket.socket) -> None:
         if node.stamper is not None:
             tasks.create_task(_stamp_log(node, node.stamper))
         tasks.create_task(node.partners.run())
+        tasks.create_task(node.cases.deliver(node.courier))
+        tasks.create_task(node.cases.remind(SERVICE))
         if node.coast is not None:
             tasks.create_task(_keep_coast(node, node.coast))
 

@@ -9,7 +9,15 @@ from typing import Annotated
 
 import typer
 
-from almenara.node.cli import auditing, configuration, keeping, partners, people, shore
+from almenara.node.cli import (
+    auditing,
+    configuration,
+    keeping,
+    partners,
+    people,
+    rescue,
+    shore,
+)
 from almenara.node.cli.talk import SpokenGroup, say
 
 app = typer.Typer(
@@ -26,6 +34,7 @@ app.add_typer(partners.app, name="partner")
 app.add_typer(keeping.app, name="store")
 app.command()(keeping.backup)
 app.command()(keeping.restore)
+app.add_typer(rescue.app, name="case")
 
 ConfigFile = Annotated[
     Path | None,

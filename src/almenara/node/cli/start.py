@@ -66,6 +66,7 @@ def demo(scenario: str, *, port: int, directory: Path, open_browser: bool) -> No
             "recording": {"directory": directory / "recordings", "keep_days": 1},
             "stations": {"networks": ["127.0.0.0/8"]},
             "rules": DEMO_RULES,
+            "rescue": {"rcc_folder": directory / "rcc"},
         }
     ).beside(Path.cwd())
     start(config, scenario=scenario, open_browser=open_browser)

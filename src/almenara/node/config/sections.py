@@ -224,6 +224,21 @@ class StationsConfig(Section):
     """Folders whose recordings may play a camera, by file: addresses."""
 
 
+class RescueConfig(Section):
+    """Who else is told of a rescue, and who may be offered its coordination."""
+
+    partner: Name = "partner"
+    """Short name of the centre that coordination may be offered to."""
+
+    rcc_url: Annotated[str, Field(max_length=2000, pattern=r"^(https://[^\s@]+)?$")] = (
+        ""
+    )
+    """Where the rescue coordination centre takes notifications; https, or empty."""
+
+    rcc_folder: Path = Path("data/rcc")
+    """Notifications as files: all where rcc_url is empty, else exercises alone."""
+
+
 def _place(value: object) -> object:
     if not (isinstance(value, list | tuple) and len(value) == 2):
         raise wrong(
@@ -299,6 +314,7 @@ class Config(Section):
     evidence: EvidenceConfig = EvidenceConfig()
     exchange: ExchangeConfig = ExchangeConfig()
     rules: RulesConfig = RulesConfig()
+    rescue: RescueConfig = RescueConfig()
     zone: Mapping[Name, ZoneConfig] = Field(default_factory=dict)
     """[zone.<id>]: a watch zone."""
 
@@ -367,6 +383,9 @@ class Config(Section):
                         ),
                         "key_file": _within(folder, self.exchange.key_file),
                     }
+                ),
+                "rescue": self.rescue.model_copy(
+                    update={"rcc_folder": folder / self.rescue.rcc_folder}
                 ),
                 "recording": self.recording.model_copy(
                     update={"directory": folder / self.recording.directory}

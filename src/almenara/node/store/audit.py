@@ -77,6 +77,18 @@ def personal_of(entry: AuditEntry) -> str:
     return canonical(text).decode()
 
 
+def about(
+    connection: sa.Connection, kind: str, object_id: str
+) -> tuple[RecordedEntry, ...]:
+    """Every entry about one thing, oldest first."""
+    wanted = (
+        ENTRIES.where(audit.c.object_kind == kind)
+        .where(audit.c.object_id == object_id)
+        .order_by(audit.c.seq)
+    )
+    return tuple(map(recorded, connection.execute(wanted).mappings()))
+
+
 class SqlAuditLog:
     """Fulfils ``console.gate.AuditLog``."""
 

@@ -1,0 +1,1 @@
+"""Rescue: assessment, phases, custody, reports, drift, search, cases."""
