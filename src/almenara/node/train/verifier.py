@@ -27,7 +27,7 @@ CHECK_FLIGHTS = (1846, 4829, 5725, 6899)
 
 PERSON, CAR, OTHER_VEHICLE = 0, 1, 3
 CROP = 128
-BATCH = 24
+BATCH = 16
 WARM_UP_STEPS = 300
 TRUSTING_STEPS = 1500
 """From here on, places that the net insists on cost less."""
@@ -194,7 +194,8 @@ def train(
 
     batches = Cropper(examples, empty, seed).batches()
     weights = {k: jnp.asarray(v) for k, v in start(width, seed).items()}
-    state = (weights, _zeros(jnp, weights), _zeros(jnp, weights), weights)
+    kept = {k: jnp.array(v) for k, v in weights.items()}
+    state = (weights, _zeros(jnp, weights), _zeros(jnp, weights), kept)
 
     @partial(jax.jit, donate_argnums=0)
     def step(state: Any, batch: Any, number: Any) -> Any:
