@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 
 from almenara.detection.compiled import compiled
-from almenara.detection.kernels import F32, I32, U8
+from almenara.detection.kernels import F32, U8
 
 BACKGROUND_S = 4.0
 FOREGROUND_S = 60.0
@@ -118,6 +118,11 @@ class Background:
         """What is usually there, grey levels."""
         return self._mean
 
+    @property
+    def variance(self) -> F32:
+        """How much it varies, grey levels squared."""
+        return self._variance
+
     def moving(self, grey: F32) -> U8:
         """255 where something moves in the next picture, else 0; same shape."""
         smooth = cv2.GaussianBlur(grey, (5, 5), 0.8).astype(np.float32, copy=False)
@@ -192,10 +197,3 @@ def _seeded(mask: U8, seeds: F32) -> U8:
     cv2.drawContours(chosen, outlines, -1, 255, cv2.FILLED)
     return chosen
 
-
-def components(mask: U8) -> tuple[I32, F32]:
-    """Boxes (left, top, right, bottom) and middles (x, y) of what moves."""
-    _, _, stats, middles = cv2.connectedComponentsWithStats(mask, connectivity=8)
-    boxes = stats[1:, :4].astype(np.int32)
-    boxes[:, 2:] += boxes[:, :2]
-    return boxes, middles[1:].astype(np.float32)
