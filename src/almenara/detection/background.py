@@ -35,6 +35,9 @@ SHADOW = (0.45, 0.95)
 """By how much a shadow dims."""
 
 SMALLEST_PX = 20
+LEAST_GAIN = 0.004
+GHOST = 1.5
+"""By how much an outline must be steeper in the background than in the picture."""
 
 
 @compiled
@@ -128,6 +131,7 @@ class Background:
         smooth = cv2.GaussianBlur(grey, (5, 5), 0.8).astype(np.float32, copy=False)
         if self._looks == 0:
             np.copyto(self._mean, smooth)
+        self._follow_gain(smooth)
         fast = max(self._fast, 1.0 / (self._looks + 2))
         slow = self._slow
         if self._looks < LEARNING_LOOKS:
@@ -142,7 +146,39 @@ class Background:
             return np.zeros(smooth.shape, np.uint8)
         if found == 0:
             return np.zeros(smooth.shape, np.uint8)
-        return self._cleaned(smooth)
+        return self._without_ghosts(self._cleaned(smooth), smooth)
+
+    def _without_ghosts(self, mask: U8, smooth: F32) -> U8:
+        """Give up what only the background has an outline of: it has gone away.
+
+        Where something stood while the background was learnt, the empty place differs
+        from it as the thing itself would; but the outline is the background's.
+        """
+        count, labels = cv2.connectedComponents(mask)
+        if count < 2:
+            return mask
+        block = np.ones((3, 3), np.uint8)
+        edge = (cv2.dilate(mask, block) != cv2.erode(mask, block)) & (mask > 0)
+        places = labels[edge]
+        n = np.maximum(np.bincount(places, minlength=count), 1)
+        here = np.bincount(places, _slope(smooth)[edge], count) / n
+        there = np.bincount(places, _slope(self._mean)[edge], count) / n
+        ghost = there > GHOST * here + 1.0
+        ghost[0] = False
+        gone = ghost[labels]
+        if gone.any():
+            self._mean[gone] = smooth[gone]
+            mask = np.where(gone, 0, mask).astype(np.uint8)
+        return mask
+
+    def _follow_gain(self, smooth: F32) -> None:
+        """Brighten the background as the camera brightens the whole picture."""
+        ratio = (smooth[::8, ::8] + 8.0) / (self._mean[::8, ::8] + 8.0)
+        gain = np.float32(np.median(ratio))
+        if abs(gain - 1.0) > LEAST_GAIN:
+            self._mean += 8.0
+            self._mean *= gain
+            self._mean -= 8.0
 
     def _relight(self, smooth: F32) -> None:
         """Take the new light: block by block, so that what moves does not stay."""
@@ -181,6 +217,14 @@ class Background:
         mild = ~plain | (ratio > 0.6)
         answer: F32 = dimmed & even & mild
         return answer
+
+
+def _slope(picture: F32) -> F32:
+    """Steepness of every place, grey levels per pixel."""
+    x = cv2.Sobel(picture, cv2.CV_32F, 1, 0, scale=0.125)
+    y = cv2.Sobel(picture, cv2.CV_32F, 0, 1, scale=0.125)
+    answer: F32 = (np.abs(x) + np.abs(y)).astype(np.float32)
+    return answer
 
 
 def _seeded(mask: U8, seeds: F32) -> U8:

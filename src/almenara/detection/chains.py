@@ -108,7 +108,7 @@ class Chains:
             better = np.flatnonzero(offer > best)
             best[better] = offer[better]
             self._link(look, chosen, better, places, velocities, starts, at_s)
-        usual = float(np.median(scores + best)) if n else 0.0
+        usual = float(np.median(scores)) if n else 0.0
         self._looks.append(
             _Look(
                 at_s=at_s,

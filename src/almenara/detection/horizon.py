@@ -26,8 +26,13 @@ WIDTH = 192
 SLOPES = np.linspace(-0.2, 0.2, 41)
 STEP_ROWS = 3
 MARGIN = 4
+PARTS = 8
+"""Of the line, each refined alone."""
+
 REACH = 8
 """Rows around the coarse line in which the sharpest step is looked for."""
+
+F64 = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,15 +165,22 @@ def _refined(grey: F32, middle: float, slope: float, strength: float) -> Horizon
     places = np.clip(np.round(line).astype(np.int64)[None] + offsets[:, None], 0, rows - 1)
     profile = grey[places, x]
     whole = _sharpest(profile.mean(axis=1))
-    halves = [
-        _sharpest(part.mean(axis=1), near=whole)
-        for part in np.array_split(profile, 2, axis=1)
-    ]
-    turn = np.clip((halves[1] - halves[0]) / (columns / 2), -0.02, 0.02)
-    moved = line + whole + turn * (x - (columns - 1) / 2)
+    parts = np.array_split(np.arange(columns), PARTS)
+    offs = np.array([_sharpest(profile[:, p].mean(axis=1), near=whole) for p in parts])
+    middles = np.array([p.mean() for p in parts])
+    turn = _slope_through(middles, offs)
+    bent = np.median(offs - turn * middles) + turn * x
+    # Parts that disagree say nothing of the line: then only the whole is moved.
+    moved = line + (bent if np.ptp(offs - turn * middles) < 2 * REACH else whole)
     return Horizon(
         left_y=float(moved[0]), right_y=float(moved[-1]), strength=min(strength, 1.0)
     )
+
+
+def _slope_through(x: F64, y: F64) -> float:
+    """Median of the slopes of all pairs of points (Theil, Sen)."""
+    i, j = np.triu_indices(len(x), 1)
+    return float(np.median((y[j] - y[i]) / (x[j] - x[i])))
 
 
 def _sharpest(profile: npt.NDArray[np.floating], near: float | None = None) -> float:
@@ -176,6 +188,9 @@ def _sharpest(profile: npt.NDArray[np.floating], near: float | None = None) -> f
     change = np.abs(profile[2:] - profile[:-2])
     at = np.arange(len(change)) - (len(change) - 1) / 2
     # The coarse line is right within a few rows: what is farther must be stronger.
-    width = 5.0 if near is None else 2.0
+    width = 5.0 if near is None else 3.0
     weighted = change * np.exp(-0.5 * ((at - (near or 0.0)) / width) ** 2)
-    return float(at[int(np.argmax(weighted))])
+    best = int(np.argmax(weighted))
+    part = np.s_[max(best - 2, 0) : best + 3]
+    weight = weighted[part].astype(np.float64) ** 2 + 1e-9
+    return float((at[part] * weight).sum() / weight.sum())

@@ -49,6 +49,7 @@ class Registrar:
         (x, y), response = cv2.phaseCorrelate(self._reference, patch, self._window)
         if response < LEAST_RESPONSE:
             return self._begin(patch, registered=False)
+        x, y = _refined(self._reference, patch, x, y)
         answer = Shift(dx=x - self._last[0], dy=y - self._last[1], registered=True)
         self._last = (x, y)
         if max(abs(x) / patch.shape[1], abs(y) / patch.shape[0]) > FARTHEST:
@@ -70,3 +71,35 @@ def _patch(grey: F32) -> F32:
     slow = cv2.GaussianBlur(middle, (0, 0), 8.0)
     answer: F32 = (middle - slow).astype(np.float32)
     return answer
+
+
+def _refined(reference: F32, patch: F32, x: float, y: float) -> tuple[float, float]:
+    """A shift known to half a pixel, made exact by the slopes of the picture.
+
+    Least squares on the differences that are left, the largest tenth left out: things
+    that move by themselves.
+    """
+    rows, columns = patch.shape
+    slope_x = cv2.Sobel(patch, cv2.CV_32F, 1, 0, scale=0.125)
+    slope_y = cv2.Sobel(patch, cv2.CV_32F, 0, 1, scale=0.125)
+    inside = np.s_[rows // 8 : -(rows // 8), columns // 8 : -(columns // 8)]
+    gx, gy = slope_x[inside].ravel(), slope_y[inside].ravel()
+    for _ in range(3):
+        move = np.array([[1, 0, x], [0, 1, y]], np.float32)
+        moved = cv2.warpAffine(reference, move, (columns, rows))
+        left = (moved - patch)[inside].ravel()
+        size = np.abs(left)
+        few = size <= np.quantile(size[::7], 0.9)
+        a, b = gx[few], gy[few]
+        xx, xy, yy = float(a @ a), float(a @ b), float(b @ b)
+        whole = xx * yy - xy * xy
+        if whole <= 1e-6 * max(xx, yy) ** 2:
+            break
+        px, py = float(a @ left[few]), float(b @ left[few])
+        dx, dy = (yy * px - xy * py) / whole, (xx * py - xy * px) / whole
+        if max(abs(dx), abs(dy)) > 1.5:
+            break
+        x, y = x + dx, y + dy
+        if max(abs(dx), abs(dy)) < 0.02:
+            break
+    return x, y

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from almenara.detection.front import BANK, FrontEnd
-from almenara.detection.kernels import BLOCKS, F32, U8
+from almenara.detection.kernels import BLOCKS, F32, FEW, U8
 from almenara.detection.noise import RowBlockNoise
 
 CAP = 60.0
@@ -157,6 +157,8 @@ class Water:
         front.refresh_level(band, 1.0)
         for i, answer in enumerate(front.respond(band, small)):
             scale = BANK[i]
+            if columns < FEW * BLOCKS * scale.level:
+                continue  # too few samples in a block of the shrunk row
             noise = RowBlockNoise(
                 front.watched[scale.level], scale_px=scale.scale_px, level=scale.level
             )
