@@ -25,7 +25,7 @@ from almenara.detection.kernels import F32
 
 F64 = npt.NDArray[np.float64]
 
-KEPT = 0.85
+KEPT = 0.75
 """Share of a predecessor's gain that is inherited at each link."""
 
 CHANCE = 0.8
@@ -35,7 +35,7 @@ MOST_GAIN = 25.0
 LOOKS = 3
 """How many looks back a predecessor may be: the thing may be missed in between."""
 
-MOVED_PX = 2.0
+MOVED_PX = 3.0
 """Displacement against the scene that surely is one."""
 
 MEMORY = 12
@@ -137,7 +137,7 @@ class Chains:
         half_x = np.where(has_speed, np.minimum(tight, wide), wide)
         half_y = np.where(has_speed, np.minimum(tight, high), high)
         density = max(len(look.places), 1) / self._area_px
-        crowd = np.maximum(4.0 * half_x * half_y * density, 1e-3)
+        crowd = np.maximum(4.0 * half_x * half_y * density, 0.05)
         worth = KEPT * (look.gathered - look.usual) - CHANCE * np.log(crowd)
         misses = round(max(at_s - look.at_s, 0.0) / max(self._step_s(at_s), 1e-6)) - 1
         worth = np.clip(worth - 1.0 * misses, 0.0, MOST_GAIN)

@@ -20,6 +20,9 @@ __all__ = ["Finds"]
 LIKELIHOODS = (ObjectClass.PERSON, ObjectClass.VEHICLE)
 """Columns of ``class_scores``."""
 
+LEAST_LIKELY = 0.05
+"""Below, an object has no class: its score says how far to trust the others."""
+
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Finds:
@@ -77,9 +80,9 @@ class Finds:
         )
 
     def class_of(self, i: int) -> ObjectClass:
-        """What object ``i`` most likely is; unknown below even odds."""
+        """What object ``i`` most likely is; unknown where nothing is likely."""
         best = int(np.argmax(self.class_scores[i]))
-        if self.class_scores[i, best] < 0.5:
+        if self.class_scores[i, best] < LEAST_LIKELY:
             return ObjectClass.UNKNOWN
         return LIKELIHOODS[best]
 

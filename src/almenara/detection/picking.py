@@ -15,7 +15,7 @@ from almenara.detection.finds import LIKELIHOODS, Finds
 from almenara.detection.kernels import F32, I32, U8
 from almenara.detection.responses import Response
 
-FLOOR = 2.5
+FLOOR = 1.5
 """Least score that may become a candidate."""
 
 MOST = 300
@@ -142,9 +142,11 @@ def grow_extents(  # noqa: C901, PLR0914, PLR0917  machine code, arguments by pl
             out[i, 4], out[i, 5], out[i, 7] = moment_x / mass, moment_y / mass, area
 
 
-def finds(response: Response, watched: npt.NDArray[np.bool_]) -> Finds:
+def finds(
+    response: Response, watched: npt.NDArray[np.bool_], *, floor: float = FLOOR
+) -> Finds:
     """The candidates of one picture, strongest first; one for each object."""
-    ys, xs = peaks(response, watched)
+    ys, xs = peaks(response, watched, floor=floor)
     return measured(response, ys, xs, response.scores[ys, xs])
 
 

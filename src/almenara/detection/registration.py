@@ -39,7 +39,7 @@ class Registrar:
     def __init__(self) -> None:
         self._reference: F32 | None = None
         self._window = np.zeros((0, 0), np.float32)
-        self._last = (0.0, 0.0)
+        self._last = self._speed = (0.0, 0.0)
 
     def shift(self, grey: F32) -> Shift:
         """Of the next picture, shape (rows, columns), grey levels."""
@@ -49,7 +49,14 @@ class Registrar:
         (x, y), response = cv2.phaseCorrelate(self._reference, patch, self._window)
         if response < LEAST_RESPONSE:
             return self._begin(patch, registered=False)
+        guess = (self._last[0] + self._speed[0], self._last[1] + self._speed[1])
+        # Repeated texture has false peaks: going on as before must explain less.
+        if _unlike(self._reference, patch, *guess) < _unlike(
+            self._reference, patch, x, y
+        ):
+            x, y = guess
         x, y = _refined(self._reference, patch, x, y)
+        self._speed = (x - self._last[0], y - self._last[1])
         answer = Shift(dx=x - self._last[0], dy=y - self._last[1], registered=True)
         self._last = (x, y)
         if max(abs(x) / patch.shape[1], abs(y) / patch.shape[0]) > FARTHEST:
@@ -71,6 +78,17 @@ def _patch(grey: F32) -> F32:
     slow = cv2.GaussianBlur(middle, (0, 0), 8.0)
     answer: F32 = (middle - slow).astype(np.float32)
     return answer
+
+
+def _unlike(reference: F32, patch: F32, x: float, y: float) -> float:
+    """Median difference that a shift leaves, grey levels; infinite if too far."""
+    rows, columns = patch.shape
+    dx, dy = round(x), round(y)
+    if abs(dx) > columns // 3 or abs(dy) > rows // 3:
+        return float("inf")
+    moved = reference[max(-dy, 0) : rows - max(dy, 0), max(-dx, 0) : columns - max(dx, 0)]
+    still = patch[max(dy, 0) : rows + min(dy, 0), max(dx, 0) : columns + min(dx, 0)]
+    return float(np.median(np.abs(moved[::2, ::2] - still[::2, ::2])))
 
 
 def _refined(reference: F32, patch: F32, x: float, y: float) -> tuple[float, float]:

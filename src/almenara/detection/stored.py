@@ -38,6 +38,9 @@ and what is darker is most often a gap between clouds."""
 ALWAYS_THERE = 0.6
 """Share of its score that something keeps which is always at its place."""
 
+FAINT = 1.3
+"""Least score of a candidate that time may still raise."""
+
 LONG_LOOKS = 30
 """Looks in the memory of what is usual at a place."""
 
@@ -121,24 +124,34 @@ class SequenceFinder:
         shift = self._registrar.shift(eight_bit(picture))
         self._offset -= (shift.dx, shift.dy)
         response = self._eye.respond(picture)
-        fresh = self._usual.compare(response.scores, shift)
+        told, beyond = self._usual.compare(response.scores, shift)
         found = finds(
             Response(
-                scores=fresh,
+                scores=told,
                 scales=response.scales,
                 sizes_px=response.sizes_px,
                 level=response.level,
             ),
             self._watched,
+            floor=FAINT,
         )
         self._looks += 1
         gained = self._chains.gain(
             found.centers.astype(np.float64) + self._offset,
-            found.scores.astype(np.float64),
+            _beyond_at(beyond, found),
             np.sign(found.contrasts).astype(np.float64),
             self._looks / self._fps,
         )
         return _with_scores(found, found.scores + gained)
+
+
+def _beyond_at(beyond: F32, found: Finds) -> npt.NDArray[np.float64]:
+    """What each object shows beyond what is usual at its place."""
+    strong = cv2.dilate(np.abs(beyond), np.ones((5, 5), np.uint8))
+    x = np.clip(np.round(found.centers[:, 0]), 0, beyond.shape[1] - 1).astype(np.int64)
+    y = np.clip(np.round(found.centers[:, 1]), 0, beyond.shape[0] - 1).astype(np.int64)
+    answer: npt.NDArray[np.float64] = strong[y, x].astype(np.float64)
+    return answer
 
 
 def _with_scores(found: Finds, scores: F32) -> Finds:
@@ -160,28 +173,34 @@ class Usual:
         self._spread = np.zeros(shape, np.float32)
         self._looks = 0
 
-    def compare(self, scores: F32, shift: Shift) -> F32:
-        """Signed scores with what is usual taken off, then learn them.
+    def compare(self, scores: F32, shift: Shift) -> tuple[F32, F32]:
+        """Take off what is usual, then learn from the picture.
 
         Args:
-            scores: Of the next picture.
+            scores: Of the next picture, signed.
             shift: Of the scene since the last one.
+
+        Returns:
+            Scores to be told, in which what is always there keeps a share; and what is
+            beyond the usual alone.
         """
         if shift.dx or shift.dy:
             move = np.array([[1, 0, shift.dx], [0, 1, shift.dy]], np.float32)
             size = scores.shape[::-1]
             self._mean = _moved(self._mean, move, size)
             self._spread = _moved(self._spread, move, size)
-        fresh = self._fresh(scores)
+        beyond = self._beyond(scores)
+        kept = np.float32(1.0 if self._looks < 2 else ALWAYS_THERE) * scores
+        told: F32 = np.where(np.abs(beyond) > np.abs(kept), beyond, kept)
         share = np.float32(max(1.0 / LONG_LOOKS, 0.6 / (self._looks + 1)))
         difference = scores - self._mean
         self._mean += share * difference
         square = np.minimum(difference * difference, np.float32(25.0))
         self._spread += share * (square - self._spread)
         self._looks += 1
-        return fresh
+        return told, beyond
 
-    def _fresh(self, scores: F32) -> F32:
+    def _beyond(self, scores: F32) -> F32:
         """Beyond the usual of the place and its neighbours, in its own spread."""
         if self._looks < 2:
             return scores
@@ -190,8 +209,7 @@ class Usual:
         below = np.minimum(cv2.erode(self._mean, block), 0.0)
         beyond = np.maximum(scores - above, 0.0) + np.minimum(scores - below, 0.0)
         beyond /= np.sqrt(np.maximum(self._spread, 1.0))
-        kept = np.float32(ALWAYS_THERE) * scores
-        answer: F32 = np.where(np.abs(beyond) > np.abs(kept), beyond, kept)
+        answer: F32 = beyond.astype(np.float32, copy=False)
         return answer
 
 
