@@ -14,7 +14,7 @@ def road(seed=0):
     return 110 + texture
 
 
-def frames(n, act=lambda i, picture: picture, seed=1):
+def frames(n, act=lambda _, picture: picture, seed=1):
     noise = np.random.default_rng(seed)
     for i in range(n):
         picture = act(i, road().copy()) + noise.normal(0, 2, SHAPE)

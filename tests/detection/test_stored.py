@@ -1,3 +1,4 @@
+import cv2
 import numpy as np
 import pytest
 
@@ -108,8 +109,6 @@ def test_what_moves_against_the_scene_outshines_what_belongs_to_it():
 
 def test_a_shift_of_the_scene_is_measured_to_a_fifth_of_a_pixel():
     noise = np.random.default_rng(2)
-    import cv2
-
     scene = cv2.GaussianBlur(noise.normal(100, 60, (300, 400)), (0, 0), 2.0)
     registrar = Registrar()
     registrar.shift(scene[20:276, 20:276].astype(np.float32))

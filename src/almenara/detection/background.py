@@ -15,9 +15,12 @@ import math
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from almenara.detection.compiled import compiled
 from almenara.detection.kernels import F32, U8
+
+Places = npt.NDArray[np.bool_]
 
 BACKGROUND_S = 4.0
 FOREGROUND_S = 60.0
@@ -137,9 +140,7 @@ class Background:
         if self._looks < LEARNING_LOOKS:
             # What moves in the first picture must not stay there as a hole.
             slow = fast = max(fast, 0.05)
-        found = difference(
-            smooth, self._mean, self._variance, slow, fast, self._marks
-        )
+        found = difference(smooth, self._mean, self._variance, slow, fast, self._marks)
         self._looks += 1
         if found > FLOODED * self._marks.size:
             self._relight(smooth)
@@ -197,9 +198,9 @@ class Background:
         weak = np.where(self._is_shadow(smooth), 0, self._marks)
         mask = cv2.medianBlur((weak > 0).astype(np.uint8), 5)
         mask = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))
-        return _seeded(mask, weak == 2)
+        return _seeded(mask.astype(np.uint8, copy=False), weak == 2)
 
-    def _is_shadow(self, smooth: F32) -> F32:
+    def _is_shadow(self, smooth: F32) -> Places:
         """Dimmed by one factor all around: the surface beneath is the same.
 
         Where the surface has no texture the factor alone must do, and must be the
@@ -215,7 +216,7 @@ class Background:
         plain = texture < np.float32(12.0)
         even = spread < np.where(plain, np.float32(0.0006), np.float32(0.002))
         mild = ~plain | (ratio > 0.6)
-        answer: F32 = dimmed & even & mild
+        answer: Places = dimmed & even & mild
         return answer
 
 
@@ -227,17 +228,14 @@ def _slope(picture: F32) -> F32:
     return answer
 
 
-def _seeded(mask: U8, seeds: F32) -> U8:
+def _seeded(mask: U8, seeds: Places) -> U8:
     """Components that hold seeds, without holes."""
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
     strong = np.bincount(labels[seeds & (mask > 0)], minlength=count)
     area = stats[:, cv2.CC_STAT_AREA]
     kept = (area >= SMALLEST_PX) & (strong >= np.maximum(4, 0.1 * area))
     kept[0] = False
-    chosen = (kept[labels] * np.uint8(255)).astype(np.uint8)
-    outlines, _ = cv2.findContours(
-        chosen, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE
-    )
+    chosen: U8 = (kept[labels] * np.uint8(255)).astype(np.uint8)
+    outlines, _ = cv2.findContours(chosen, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
     cv2.drawContours(chosen, outlines, -1, 255, cv2.FILLED)
     return chosen
-

@@ -107,7 +107,15 @@ class Chains:
             offer = offers[np.arange(n), chosen]
             better = np.flatnonzero(offer > best)
             best[better] = offer[better]
-            self._link(look, chosen, better, places, velocities, starts, at_s)
+            self._link(
+                look,
+                chosen=chosen,
+                better=better,
+                places=places,
+                velocities=velocities,
+                starts=starts,
+                at_s=at_s,
+            )
         usual = float(np.median(scores)) if n else 0.0
         self._looks.append(
             _Look(
@@ -151,6 +159,7 @@ class Chains:
     def _link(
         self,
         look: _Look,
+        *,
         chosen: npt.NDArray[np.int64],
         better: npt.NDArray[np.int64],
         places: F64,

@@ -96,9 +96,7 @@ class Finds:
 
 def joined(first: Finds, second: Finds) -> Finds:
     """Both together, strongest first."""
-    pairs = (
-        (getattr(first, name), getattr(second, name)) for name in Finds.__slots__
-    )
+    pairs = ((getattr(first, name), getattr(second, name)) for name in Finds.__slots__)
     both = Finds(
         **dict(
             zip(Finds.__slots__, (np.concatenate(pair) for pair in pairs), strict=True)

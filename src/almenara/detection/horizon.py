@@ -74,7 +74,9 @@ def find_horizon(grey: F32, prior: Prior | None = None) -> Horizon | None:
         return None
     scale = WIDTH / columns
     size = (WIDTH, max(round(rows * scale), 24))
-    small = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
+    small = cv2.resize(grey, size, interpolation=cv2.INTER_AREA).astype(
+        np.float32, copy=False
+    )
     score = np.abs(_sheared(_steps(small))) * _separation(small)
     score[:, :MARGIN] = score[:, -MARGIN:] = -1.0
     ratio = rows / size[1]
@@ -112,9 +114,7 @@ def _sheared(picture: F32) -> F32:
 
 
 @compiled
-def sum_along_lines(
-    picture: F32, slopes: npt.NDArray[np.float64], out: F32
-) -> None:
+def sum_along_lines(picture: F32, slopes: npt.NDArray[np.float64], out: F32) -> None:
     """Sums over straight lines through every row of the middle column.
 
     Args:
@@ -162,7 +162,9 @@ def _refined(grey: F32, middle: float, slope: float, strength: float) -> Horizon
     x = np.arange(columns)
     line = middle + slope * (x - (columns - 1) / 2)
     offsets = np.arange(-REACH, REACH + 1)
-    places = np.clip(np.round(line).astype(np.int64)[None] + offsets[:, None], 0, rows - 1)
+    places = np.clip(
+        np.round(line).astype(np.int64)[None] + offsets[:, None], 0, rows - 1
+    )
     profile = grey[places, x]
     whole = _sharpest(profile.mean(axis=1))
     parts = np.array_split(np.arange(columns), PARTS)

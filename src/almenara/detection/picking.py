@@ -34,9 +34,9 @@ def peaks(
     sizes = np.abs(response.scores)
     high = (sizes >= cv2.dilate(sizes, NEIGHBOURS)) & (sizes > floor) & watched
     high[0], high[-1], high[:, 0], high[:, -1] = False, False, False, False
-    ys, xs = np.nonzero(high)
+    ys, xs = (places.astype(np.int32) for places in np.nonzero(high))
     order = np.argsort(-sizes[ys, xs], kind="stable")[: 8 * MOST]
-    ys, xs = ys[order].astype(np.int32), xs[order].astype(np.int32)
+    ys, xs = ys[order], xs[order]
     reach = np.array(response.sizes_px)[response.scales[ys, xs]] * 2.0
     kept = np.zeros(len(ys), np.uint8)
     strongest_of_each(ys, xs, np.maximum(reach, 2.0).astype(np.float32), kept)
@@ -65,7 +65,7 @@ def strongest_of_each(ys: I32, xs: I32, reach: F32, kept: U8) -> None:
 
 
 @compiled
-def grow_extents(  # noqa: C901, PLR0914, PLR0917  machine code, arguments by place
+def grow_extents(  # noqa: C901, PLR0912, PLR0915, PLR0917  machine code is one loop
     level: F32, ys: I32, xs: I32, signs: F32, sizes: F32, out: F32
 ) -> None:
     """Grow a component around each place as far as half of its contrast reaches.
@@ -138,7 +138,12 @@ def grow_extents(  # noqa: C901, PLR0914, PLR0917  machine code, arguments by pl
             out[i, 2], out[i, 3] = x + 1.5 * size + 1, y + 1.5 * size + 1
             out[i, 4], out[i, 5], out[i, 7] = x, y, 0
         else:
-            out[i, 0], out[i, 1], out[i, 2], out[i, 3] = left, top, right + 1, bottom + 1
+            out[i, 0], out[i, 1], out[i, 2], out[i, 3] = (
+                left,
+                top,
+                right + 1,
+                bottom + 1,
+            )
             out[i, 4], out[i, 5], out[i, 7] = moment_x / mass, moment_y / mass, area
 
 

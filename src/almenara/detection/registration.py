@@ -38,7 +38,7 @@ class Registrar:
 
     def __init__(self) -> None:
         self._reference: F32 | None = None
-        self._window = np.zeros((0, 0), np.float32)
+        self._window: F32 = np.zeros((0, 0), np.float32)
         self._last = self._speed = (0.0, 0.0)
 
     def shift(self, grey: F32) -> Shift:
@@ -65,7 +65,8 @@ class Registrar:
 
     def _begin(self, patch: F32, *, registered: bool) -> Shift:
         if self._window.shape != patch.shape:
-            self._window = cv2.createHanningWindow(patch.shape[::-1], cv2.CV_32F)
+            window = cv2.createHanningWindow(patch.shape[::-1], cv2.CV_32F)
+            self._window = window.astype(np.float32, copy=False)
         self._reference, self._last = patch, (0.0, 0.0)
         return Shift(dx=0.0, dy=0.0, registered=registered)
 
@@ -86,7 +87,9 @@ def _unlike(reference: F32, patch: F32, x: float, y: float) -> float:
     dx, dy = round(x), round(y)
     if abs(dx) > columns // 3 or abs(dy) > rows // 3:
         return float("inf")
-    moved = reference[max(-dy, 0) : rows - max(dy, 0), max(-dx, 0) : columns - max(dx, 0)]
+    moved = reference[
+        max(-dy, 0) : rows - max(dy, 0), max(-dx, 0) : columns - max(dx, 0)
+    ]
     still = patch[max(dy, 0) : rows + min(dy, 0), max(dx, 0) : columns + min(dx, 0)]
     return float(np.median(np.abs(moved[::2, ::2] - still[::2, ::2])))
 

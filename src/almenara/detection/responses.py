@@ -165,7 +165,7 @@ class Water:
             noise.refresh(answer, 0.0)
             score = answer * _along_rows(noise.gain, answer.shape)
             if scale.level > 1:
-                score = cv2.resize(score, (columns, rows))
+                score = cv2.resize(score, (columns, rows)).astype(np.float32)
             better = (np.abs(score) > np.abs(scores)) & (self._mask > 0)
             np.copyto(scores, score, where=better)
             scales[better] = i

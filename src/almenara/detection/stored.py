@@ -61,9 +61,7 @@ class Eye(Protocol):
         ...
 
 
-def eye_for(
-    scenery: Scenery, *, thermal: bool, watched: npt.NDArray[np.bool_]
-) -> Eye:
+def eye_for(scenery: Scenery, *, thermal: bool, watched: npt.NDArray[np.bool_]) -> Eye:
     """The answers a scene needs.
 
     Args:

@@ -73,7 +73,7 @@ def normalised(picture: npt.NDArray[np.generic]) -> F32:
 
 
 def _patches(xp: Any, x: Any, size: int, stride: int, dilation: int) -> Any:
-    """Every place's neighbourhood as a row: shape (n, rows, columns, size²·channels)."""
+    """Every place's neighbourhood as a row: (n, rows, columns, size²·channels)."""
     reach = dilation * (size // 2)
     padded = xp.pad(x, ((0, 0), (reach, reach), (reach, reach), (0, 0)))
     rows, columns = x.shape[1], x.shape[2]
@@ -167,7 +167,8 @@ class Verifier:
         """
         odds = self.odds(picture)
         likely: F32 = (1.0 / (1.0 + np.exp(-odds))).astype(np.float32)
-        level = picture - cv2.blur(picture.astype(np.float32), (WINDOW, WINDOW))
+        grey = picture.astype(np.float32)
+        level = grey - cv2.blur(grey, (WINDOW, WINDOW))
         rows = [
             row
             for kind in range(len(NAMES))

@@ -101,6 +101,6 @@ def _row(line: str, number: int) -> Row:
 
 def _complaint(number: int) -> str:
     return (
-        f"row {number}: write frame,id,left,top,width,height,confidence, numbers with a "
-        "positive size"
+        f"row {number}: write frame,id,left,top,width,height,confidence, numbers with "
+        "a positive size"
     )

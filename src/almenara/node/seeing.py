@@ -27,7 +27,9 @@ from almenara.detection.movement import movement
 from almenara.detection.responses import Picture, eight_bit
 from almenara.detection.stored import Scenery, SequenceFinder, StillFinder
 from almenara.detection.tail import ParetoTail
+from almenara.detection.verifier import Verifier
 from almenara.detection.zone import Polygon, zone_mask
+from almenara.node.weights import verifier
 from almenara.stations.drivers.pictures import PictureReader, read_video
 from almenara.tracking.boxes import BoxTracker, FollowedBox
 
@@ -39,6 +41,8 @@ POOL = 50
 """Pictures whose candidates tell how high a threshold must be."""
 
 MOST_TRACKED = 40
+MOVEMENT_SHARE = 0.2
+"""Of a movement's score, beside the verifier's log odds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,6 +164,7 @@ class _Camera:
     watched: npt.NDArray[np.bool_]
     finder: StillFinder | SequenceFinder
     background: Background | None
+    verifier: Verifier | None = None
     tracker: BoxTracker = field(default_factory=lambda: BoxTracker(sure=0.0))
 
 
@@ -170,6 +175,8 @@ class Pass:
         """Expect ``fps`` pictures a second; None for pictures that stand alone."""
         self._wish, self._fps = wish, fps
         self._camera: _Camera | None = None
+        warm = wish.thermal and wish.scenery is Scenery.LAND
+        self._verifier = verifier() if warm else None
         self._scores: deque[npt.NDArray[np.float32]] = deque(maxlen=POOL)
         self._pictures = 0
 
@@ -201,7 +208,9 @@ class Pass:
         watched = np.ones(shape, bool) if zone is None else zone
         if self._fps is None:
             still = StillFinder(wish.scenery, thermal=wish.thermal, watched=watched)
-            return _Camera(watched=watched, finder=still, background=None)
+            return _Camera(
+                watched=watched, finder=still, background=None, verifier=self._verifier
+            )
         land = wish.scenery is Scenery.LAND or wish.masks is not None
         return _Camera(
             watched=watched,
@@ -209,12 +218,13 @@ class Pass:
                 wish.scenery, thermal=wish.thermal, watched=watched, fps=self._fps
             ),
             background=Background(shape, self._fps) if land else None,
+            verifier=self._verifier,
         )
 
     def _found(self, camera: _Camera, picture: Picture) -> tuple[Finds, U8 | None]:
         """What is in the picture, and on land what moves in it."""
         if camera.background is None:
-            return camera.finder.find(picture), None
+            return self._alone(camera, picture), None
         grey = eight_bit(picture)
         mask = camera.background.moving(grey)
         mask[~camera.watched] = 0
@@ -223,7 +233,13 @@ class Pass:
         moving = movement(grey, camera.background, mask)
         if not self._wish.thermal:
             return moving, mask
-        return joined(camera.finder.find(picture), moving), mask
+        return joined(self._alone(camera, picture), _hinted(moving)), mask
+
+    def _alone(self, camera: _Camera, picture: Picture) -> Finds:
+        """What one picture says, or its sequence where nobody knows better."""
+        if camera.verifier is None:
+            return camera.finder.find(picture)
+        return camera.verifier.find(eight_bit(picture), camera.watched)
 
     def _least(self) -> float:
         """The score that tells a candidate."""
@@ -265,21 +281,37 @@ class Pass:
             _write(self._wish.overlays / f"{name}.png", overlay(seen, picture))
 
 
+def _hinted(moving: Finds) -> Finds:
+    """Movement that the verifier did not name: told, but after what it is sure of."""
+    return Finds(
+        boxes=moving.boxes,
+        centers=moving.centers,
+        scores=(moving.scores * np.float32(MOVEMENT_SHARE)).astype(np.float32),
+        contrasts=moving.contrasts,
+        class_scores=moving.class_scores,
+    )
+
+
 def overlay(seen: Seen, picture: Picture) -> U8:
     """The picture with boxes, track numbers and horizon drawn into it, in colour."""
     grey = np.clip(eight_bit(picture), 0, 255).astype(np.uint8)
     canvas = cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR)
     for left, top, right, bottom in seen.finds.boxes.round().astype(int).tolist():
-        cv2.rectangle(canvas, (left - 2, top - 2), (right + 1, bottom + 1), (0, 200, 255))
+        cv2.rectangle(
+            canvas, (left - 2, top - 2), (right + 1, bottom + 1), (0, 200, 255)
+        )
     for track in seen.tracks:
         where = (int(track.box[0]), max(int(track.box[1]) - 4, 10))
         cv2.putText(
             canvas, str(track.number), where, cv2.FONT_HERSHEY_PLAIN, 0.9, (80, 255, 80)
         )
     if seen.horizon is not None:
-        ends = (0, round(seen.horizon.left_y)), (
-            seen.size_px[0] - 1,
-            round(seen.horizon.right_y),
+        ends = (
+            (0, round(seen.horizon.left_y)),
+            (
+                seen.size_px[0] - 1,
+                round(seen.horizon.right_y),
+            ),
         )
         cv2.line(canvas, *ends, (255, 160, 0))
     return canvas.astype(np.uint8, copy=False)

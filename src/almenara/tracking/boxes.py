@@ -224,7 +224,10 @@ class BoxTracker:
         fresh = np.zeros(len(rows), TRACK)
         box = boxes[rows]
         fresh["number"] = self._next + np.arange(len(rows))
-        fresh["x"], fresh["y"] = (box[:, 0] + box[:, 2]) / 2, (box[:, 1] + box[:, 3]) / 2
+        fresh["x"], fresh["y"] = (
+            (box[:, 0] + box[:, 2]) / 2,
+            (box[:, 1] + box[:, 3]) / 2,
+        )
         fresh["width"], fresh["height"] = box[:, 2] - box[:, 0], box[:, 3] - box[:, 1]
         fresh["pp"] = (0.05 * _size(fresh)) ** 2 + 0.5
         fresh["vv"] = (0.2 * _size(fresh) + 2.0) ** 2

@@ -31,6 +31,7 @@ app.add_typer(people.app, name="user")
 app.add_typer(auditing.app, name="audit")
 app.add_typer(partners.app, name="partner")
 app.add_typer(seeing.app, name="track")
+app.add_typer(seeing.trainer, name="train")
 app.command()(seeing.detect)
 
 ConfigFile = Annotated[

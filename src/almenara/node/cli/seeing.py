@@ -12,10 +12,15 @@ from almenara.node.cli.talk import SpokenGroup, say
 app = typer.Typer(
     help="Follow detections through time.", no_args_is_help=True, cls=SpokenGroup
 )
+trainer = typer.Typer(
+    help="Make our own weights from open pictures.",
+    no_args_is_help=True,
+    cls=SpokenGroup,
+)
 SCENES = ("sea", "land", "sky")
 
 
-def detect(
+def detect(  # noqa: PLR0917 -- the command's options
     paths: Annotated[
         list[Path], typer.Argument(help="Pictures, folders of frames, videos.")
     ],
@@ -111,3 +116,19 @@ def follow(
     )
     for line in lines:
         typer.echo(line)
+
+
+@trainer.command()
+def verifier(
+    data: Annotated[
+        Path, typer.Argument(file_okay=False, help="Folder that holds hit_uav.")
+    ],
+    out: Annotated[Path, typer.Option(dir_okay=False, help="The weights, .npz.")],
+    width: Annotated[int, typer.Option(min=8, max=64, help="Channels.")] = 24,
+    steps: Annotated[int, typer.Option(min=1, help="Batches of 16 crops.")] = 3000,
+    seed: Annotated[int, typer.Option(help="Same seed, same weights.")] = 0,
+) -> None:
+    """Train the thermal verifier; half an hour on two cores. Needs almenara[train]."""
+    from almenara.node.train import work
+
+    work.run(data, out, width=width, steps=steps, seed=seed, say=say)

@@ -20,7 +20,16 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from almenara.detection.verifier import NAMES, STRIDE, logits, normalised, shapes
+from almenara.detection.verifier import (
+    CALIBRATION,
+    FAINTEST,
+    NAMES,
+    STRIDE,
+    Verifier,
+    logits,
+    normalised,
+    shapes,
+)
 
 CHECK_FLIGHTS = (1846, 4829, 5725, 6899)
 """First picture numbers of the flights that are never trained on."""
@@ -33,6 +42,7 @@ TRUSTING_STEPS = 1500
 """From here on, places that the net insists on cost less."""
 
 Picture = npt.NDArray[np.uint8]
+F64 = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -116,15 +126,16 @@ class Cropper:
         else:
             example = self._examples[r.integers(len(self._examples))]
             picture, boxes, kinds = example.picture, example.boxes, example.kinds
-        scale, turn = math.exp(r.uniform(math.log(0.65), math.log(1.5))), r.uniform(
-            -20, 20
+        scale, turn = (
+            math.exp(r.uniform(math.log(0.65), math.log(1.5))),
+            r.uniform(-20, 20),
         )
         centre = self._centre(picture.shape, boxes, kinds)
         move = cv2.getRotationMatrix2D(centre, turn, scale)
         if r.random() < 0.5:
             move[0] *= -1
             centre = (-centre[0], centre[1])
-        move[:, 2] += CROP / 2 - np.array(centre)
+        move[:, 2] = move[:, 2] + (CROP / 2 - np.array(centre))
         crop = cv2.warpAffine(
             picture, move, (CROP, CROP), flags=cv2.INTER_LINEAR,
             borderMode=cv2.BORDER_REFLECT,
@@ -259,3 +270,79 @@ def _adamw(jnp: Any, state: Any, slope: Any, number: Any, steps: int) -> Any:
     share = jnp.minimum(0.998, number / (number + 10))
     kept = {k: share * kept[k] + (1 - share) * fresh[k] for k in fresh}
     return fresh, first, second, kept
+
+
+def calibrated(
+    weights: dict[str, npt.NDArray[np.float32]], examples: list[Example]
+) -> dict[str, npt.NDArray[np.float32]]:
+    """The same weights with the calibration that makes likelihoods of their odds.
+
+    A logistic curve through what became of every peak on flights never trained on
+    (Platt, "Probabilistic Outputs for Support Vector Machines", 1999).
+    """
+    plain = np.array([[1.0] * len(NAMES), [0.0] * len(NAMES)], np.float32)
+    net = Verifier(weights | {CALIBRATION: plain})
+    table = plain.copy()
+    judged = [judge(net, example) for example in examples]
+    for kind in range(len(NAMES)):
+        rows = np.concatenate([rows for rows, _ in (j[kind] for j in judged)])
+        table[:, kind] = _logistic(rows[:, 0] - FAINTEST, rows[:, 1])
+    return weights | {CALIBRATION: table}
+
+
+def _logistic(x: F64, y: F64) -> F64:
+    """Factor and term of the log odds of ``y`` being 1, by Newton's method."""
+    columns = np.column_stack([x, np.ones_like(x)])
+    answer = np.array([1.0, 0.0])
+    for _ in range(30):
+        p = 1.0 / (1.0 + np.exp(-np.clip(columns @ answer, -30, 30)))
+        bend = columns.T @ (columns * (p * (1 - p))[:, None]) + 1e-6 * np.eye(2)
+        answer += np.linalg.solve(bend, columns.T @ (y - p))
+    return answer
+
+
+def judge(net: Verifier, example: Example) -> list[tuple[F64, int]]:
+    """What became of the finds of one picture, for each map.
+
+    Returns:
+        Shape (n, 2): score, and 1 where it lies in a box of its kind (grown by 4 px)
+        that no stronger one lies in; and how many boxes there are. Finds on boxes of
+        another kind, and second ones on one box, are left out.
+    """
+    watched = np.ones(example.picture.shape, bool)
+    found = net.find(example.picture, watched)
+    kinds = found.class_scores.argmax(axis=1)
+    answer = []
+    for kind in range(len(NAMES)):
+        own = example.boxes[example.kinds == kind]
+        other = example.boxes[example.kinds != kind]
+        taken = np.zeros(len(own), bool)
+        rows = []
+        for i in np.flatnonzero(kinds == kind):
+            inside = _holds(own, found.centers[i])
+            free = np.flatnonzero(inside & ~taken)
+            if len(free):
+                taken[free[0]] = True
+                rows.append((float(found.scores[i]), 1.0))
+            elif not inside.any() and not _holds(other, found.centers[i]).any():
+                rows.append((float(found.scores[i]), 0.0))
+        answer.append((np.array(rows, np.float64).reshape(-1, 2), len(own)))
+    return answer
+
+
+def _holds(boxes: Any, center: Any, grown_px: float = 4.0) -> npt.NDArray[np.bool_]:
+    low = boxes[:, :2] - grown_px
+    high = boxes[:, :2] + boxes[:, 2:] + grown_px
+    answer: npt.NDArray[np.bool_] = ((center >= low) & (center <= high)).all(axis=1)
+    return answer
+
+
+def found_at(
+    judged: list[list[tuple[F64, int]]], kind: int, false_per_picture: float
+) -> float:
+    """Share of the boxes found at so many false finds per picture."""
+    rows = np.concatenate([j[kind][0] for j in judged])
+    rows = rows[np.argsort(-rows[:, 0], kind="stable")]
+    false = np.cumsum(rows[:, 1] == 0)
+    n = int(np.searchsorted(false, false_per_picture * len(judged), side="right"))
+    return float(rows[:n, 1].sum() / max(sum(j[kind][1] for j in judged), 1))

@@ -19,7 +19,7 @@ from fractions import Fraction
 from typing import Any, BinaryIO, Final
 
 import av
-import av.subtitles.stream  # noqa: F401 - PyAV imports it when it first decodes
+import av.subtitles.stream
 import numpy as np
 import numpy.typing as npt
 from av.video.frame import VideoFrame

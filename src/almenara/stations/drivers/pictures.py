@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Final, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -55,7 +55,7 @@ class PictureReader:
     def __init__(self) -> None:
         self._child: _Child | None = None
 
-    def __enter__(self) -> "PictureReader":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -197,4 +197,3 @@ class _Child:
                 self._process.stdin.close()
         self._out.close()
         self._process.wait()
-
