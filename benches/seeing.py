@@ -389,6 +389,7 @@ def road(data: Data) -> None:
         chains[name] = lambda grey, m=made: (
             (cv2.medianBlur(m.apply(grey.astype(np.uint8)), 5) == 255) * np.uint8(255)
         )
+    paint = cv2.GaussianBlur(random.normal(0, 40, shape), (0, 0), 2.0)
     sums = {name: np.zeros(3) for name in chains}
     spent = dict.fromkeys(chains, 0.0)
     cars = [(60, 2.1, 34, 18, 70), (110, -1.6, 44, 22, -45), (170, 1.1, 12, 26, 40)]
@@ -399,10 +400,12 @@ def road(data: Data) -> None:
         truth = np.zeros(shape, bool)
         for row, speed, width, height, contrast in cars:
             left = round(speed * i) % (shape[1] + 120) - 60
-            top, a, b = row, max(left, 0), max(left + width, 0)
+            top = row
+            a, b = (int(np.clip(x, 0, shape[1])) for x in (left, left + width))
             picture[top + height - 6 : top + height + 6, a : b + 8] *= 0.7
             inside = np.s_[top : top + height, a:b]
-            picture[inside] = ground[inside] * 0.4 + 70 + contrast
+            own = paint[:height, a - left : b - left]
+            picture[inside] = 110 + contrast + own
             truth[inside] = True
         noisy = picture * light + random.normal(0, 2.5, shape)
         grey = np.clip(noisy, 0, 255).astype(np.float32)

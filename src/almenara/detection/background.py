@@ -207,19 +207,25 @@ class Background:
         milder, for a dark thing on a plain road looks the same but darker.
         """
         ratio = (smooth + 1.0) / (self._mean + 1.0)
-        size = (3, 3)
+        size = (7, 7)
         dimmed = (ratio > SHADOW[0]) & (ratio < SHADOW[1])
-        # Only neighbours that are dimmed too: a narrow shadow lies beside its thing.
-        inside = dimmed.astype(np.float32)
+        # Only its inner part: a narrow shadow has blurred edges and lies beside its
+        # thing.
+        inner = cv2.erode(dimmed.astype(np.uint8), np.ones((3, 3), np.uint8))
+        inside = inner.astype(np.float32)
         share = cv2.blur(inside, size) + np.float32(1e-6)
         middle = cv2.blur(inside * ratio, size) / share
         spread = cv2.blur(inside * ratio * ratio, size) / share - middle * middle
         mean = self._mean
         texture = cv2.blur(mean * mean, size) - cv2.blur(mean, size) ** 2
         plain = texture < np.float32(12.0)
-        even = spread < np.where(plain, np.float32(0.0006), np.float32(0.002))
+        # Something else in front would divide by the texture, and show it inverted.
+        inverted = texture / np.maximum(mean * mean, np.float32(64.0))
+        even = spread < np.where(
+            plain, np.float32(0.0006), np.float32(0.3) * inverted + np.float32(0.0003)
+        )
         mild = ~plain | (ratio > 0.6)
-        sure = (dimmed & even & mild).astype(np.uint8)
+        sure = ((inner > 0) & even & mild).astype(np.uint8)
         # Its own edge is blurred, so it is as wide as what is dimmed around it.
         answer: Places = dimmed & (cv2.dilate(sure, np.ones((5, 5), np.uint8)) > 0)
         return answer

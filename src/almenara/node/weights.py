@@ -9,7 +9,7 @@ from importlib import resources
 from almenara.core.errors import MediaError
 from almenara.detection.verifier import Verifier, read_weights
 
-VERIFIER_SHA256 = "@@"
+VERIFIER_SHA256 = "95dbd118bb4018e5f7cedc59c2e68a160994afcda22a5fc82a20ec59df5848b9"
 """Of the file that the model card speaks of."""
 
 

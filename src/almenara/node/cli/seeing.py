@@ -127,8 +127,11 @@ def verifier(
     width: Annotated[int, typer.Option(min=8, max=64, help="Channels.")] = 24,
     steps: Annotated[int, typer.Option(min=1, help="Batches of 16 crops.")] = 3000,
     seed: Annotated[int, typer.Option(help="Same seed, same weights.")] = 0,
+    begin: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="Weights to go on from.")
+    ] = None,
 ) -> None:
     """Train the thermal verifier; half an hour on two cores. Needs almenara[train]."""
     from almenara.node.train import work
 
-    work.run(data, out, width=width, steps=steps, seed=seed, say=say)
+    work.run(data, out, width=width, steps=steps, seed=seed, begin=begin, say=say)

@@ -10,7 +10,7 @@ Deng, CornerNet (2018); AdamW after Loshchilov & Hutter (2019).
 
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -198,13 +198,18 @@ def train(
     steps: int,
     seed: int,
     say: Callable[[str], None],
+    begin: Mapping[str, npt.NDArray[np.float32]] | None = None,
 ) -> dict[str, npt.NDArray[np.float32]]:
-    """Weights after ``steps`` batches: a running mean over the last thousand or so."""
+    """Weights after ``steps`` batches: a running mean over the last thousand or so.
+
+    They begin as ``begin``, or at random from the seed.
+    """
     import jax  # noqa: PLC0415 -- an extra: only who trains needs it
     import jax.numpy as jnp  # noqa: PLC0415
 
     batches = Cropper(examples, empty, seed).batches()
-    weights = {k: jnp.asarray(v) for k, v in start(width, seed).items()}
+    first = start(width, seed) if begin is None else begin
+    weights = {k: jnp.asarray(v) for k, v in first.items()}
     kept = {k: jnp.array(v) for k, v in weights.items()}
     state = (weights, _zeros(jnp, weights), _zeros(jnp, weights), kept)
 

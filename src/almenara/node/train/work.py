@@ -5,9 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from almenara.core.errors import ConfigError
-from almenara.detection.verifier import NAMES, Verifier
+from almenara.detection.verifier import CALIBRATION, NAMES, Verifier, read_weights
 from almenara.node.train import verifier as training
 from almenara.stations.drivers.pictures import PictureReader
 
@@ -22,9 +23,10 @@ def run(
     width: int,
     steps: int,
     seed: int,
+    begin: Path | None,
     say: Callable[[str], None],
 ) -> None:
-    """Train and write weights.
+    """Train and write weights; they begin as those of ``begin``, or at random.
 
     Raises:
         ConfigError: The pictures are not there.
@@ -45,7 +47,10 @@ def run(
     known = [e for e in examples if not training.is_check(e)]
     check = [e for e in examples if training.is_check(e)]
     say(f"{len(known)} pictures to learn from, {len(check)} of other flights to check")
-    weights = training.train(known, empty, width=width, steps=steps, seed=seed, say=say)
+    weights = training.train(
+        known, empty, width=width, steps=steps, seed=seed, say=say,
+        begin=None if begin is None else _without_calibration(begin),
+    )  # fmt: skip
     weights = training.calibrated(weights, check)
     out.parent.mkdir(parents=True, exist_ok=True)
     np.savez(out, allow_pickle=False, **weights)
@@ -56,3 +61,8 @@ def run(
             f"{training.found_at(judged, kind, n):.3f} at {n:g}" for n in (0.1, 0.3, 1)
         )
         say(f"{name}: found {shares} false per picture")
+
+
+def _without_calibration(file: Path) -> dict[str, npt.NDArray[np.float32]]:
+    weights = read_weights(file.read_bytes())
+    return {name: array for name, array in weights.items() if name != CALIBRATION}
