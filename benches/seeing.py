@@ -173,7 +173,7 @@ class Data:
     def injected(self, snr: float, *, in_sky: bool) -> Iterator[Look]:
         """One spot of so many local deviations in each real picture of surf or sky."""
         random = np.random.default_rng(self.seed)
-        for luma, xs, ys in self.surf:
+        for luma, _, ys in self.surf:
             line = int(np.max(ys)) + 4 if not in_sky else int(np.min(ys)) - 4
             watched = np.zeros(luma.shape, bool)
             watched[slice(0, line) if in_sky else slice(line, None)] = True
@@ -192,7 +192,7 @@ class Data:
         """A fresh detector for every picture: each has its own watched part."""
         items = list(looks)
         makers = iter([make(look[2]) for look in items])
-        return froc(items, lambda picture: next(makers)(picture))
+        return froc(items, lambda picture: next(makers)(picture))  # noqa: PLW0108  one each
 
 
 def horizon(data: Data) -> None:
@@ -203,9 +203,7 @@ def horizon(data: Data) -> None:
         errors, spent = [], 0.0
         for luma, xs, ys in data.surf:
             wrong = random.uniform(-12, 12)
-            prior = Prior(
-                left_y=ys[0] + wrong, right_y=ys[-1] + wrong, half_width=12.0
-            )
+            prior = Prior(left_y=ys[0] + wrong, right_y=ys[-1] + wrong, half_width=12.0)
             began = process_time()
             found = find_horizon(luma.astype(np.float32), prior if known else None)
             spent += process_time() - began
@@ -232,7 +230,7 @@ def spots(data: Data) -> None:
                             "this chain",
                             lambda w, s=scenery: chain(s, thermal=True, watched=w),
                         ),
-                        ("top-hat 9×9", top_hat),
+                        ("top-hat 9x9", top_hat),
                         ("plain DoG", plain_dog),
                     )
                 ),
@@ -253,7 +251,9 @@ def surf_alone(data: Data) -> None:
     print("| " + " | ".join(f"{m:.2f}" for m in means) + " |")
 
 
-def turning(data: Data, snr: float, clips: int = 8, looks: int = 50) -> list[list[Look]]:
+def turning(
+    data: Data, snr: float, clips: int = 8, looks: int = 50
+) -> list[list[Look]]:
     """A thermal camera that turns over real ground; a spot crosses each clip."""
     files = sorted((data.folder / "hit_uav/images").glob("*.jpg"))
     answer = []
@@ -267,8 +267,10 @@ def turning(data: Data, snr: float, clips: int = 8, looks: int = 50) -> list[lis
             clip = []
             for t in range(looks):
                 left, top = (190, 120) + turn * (t - looks / 2)
-                left, top = (left, top) + random.normal(0, 0.3, 2)
-                move = np.array([[1, 0, -left], [0, 1, -top]], np.float32)
+                shake_x, shake_y = random.normal(0, 0.3, 2)
+                move = np.array(
+                    [[1, 0, -left - shake_x], [0, 1, -top - shake_y]], np.float32
+                )
                 part = cv2.warpAffine(ground, move, (256, 256))
                 x, y = (128, 128) + way * (t - looks / 2)
                 # Deviations of the sensor's noise and the ground's fine structure.
@@ -316,7 +318,7 @@ def moving_camera(data: Data) -> None:
                         "this chain, single pictures",
                         lambda: chain(Scenery.SKY, thermal=True, watched=everywhere),
                     ),
-                    ("top-hat 9×9", lambda: top_hat(everywhere)),
+                    ("top-hat 9x9", lambda: top_hat(everywhere)),
                     ("plain DoG", lambda: plain_dog(everywhere)),
                     ("MOG2", lambda: subtraction("MOG2", everywhere)),
                 )
@@ -339,7 +341,9 @@ def fixed_shore(data: Data) -> None:
             clip = []
             for i in range(25):
                 at_s = 5.0 * i
-                moved = [(x + v * at_s, y) for (x, y), v in zip(boats, speeds, strict=True)]
+                moved = [
+                    (x + v * at_s, y) for (x, y), v in zip(boats, speeds, strict=True)
+                ]
                 inside = [(x, y) for x, y in moved if 10 < x < shape[1] - 10]
                 things = [(x, y, 11, 5, contrast) for x, y in inside]
                 things += [(x, y, 9, 4, 25.0) for x, y in fixed]
@@ -348,7 +352,7 @@ def fixed_shore(data: Data) -> None:
                 clip.append((frame.luma, truth, everywhere))
             clips.append(clip)
         table(
-            f"Moving boats 11×5 px of {contrast:g} grey levels among fixed things, "
+            f"Moving boats 11x5 px of {contrast:g} grey levels among fixed things, "
             "simulated noise, 0.2 pictures a second",
             (
                 (name, clips_froc(clips, make))
@@ -363,7 +367,7 @@ def fixed_shore(data: Data) -> None:
                         "this chain, single pictures",
                         lambda: chain(Scenery.SEA, thermal=False, watched=everywhere),
                     ),
-                    ("top-hat 9×9", lambda: top_hat(everywhere)),
+                    ("top-hat 9x9", lambda: top_hat(everywhere)),
                     ("plain DoG", lambda: plain_dog(everywhere)),
                     ("MOG2", lambda: subtraction("MOG2", everywhere)),
                     ("KNN", lambda: subtraction("KNN", everywhere)),
@@ -415,7 +419,7 @@ def road(data: Data) -> None:
             spent[name] += process_time() - began
             if i >= 150:
                 sums[name] += ((mask & truth).sum(), mask.sum(), truth.sum())
-    print("\n### Change on a simulated road, 320×240, F over pixels\n")
+    print("\n### Change on a simulated road, 320x240, F over pixels\n")
     print("| chain | F | ms |\n|---|---|---|")
     for name, (hit, told, real) in sums.items():
         print(f"| {name} | {2 * hit / (told + real):.3f} | {spent[name] / 0.4:.2f} |")
@@ -454,7 +458,7 @@ def flights(data: Data) -> None:
             for rate in (0.1, 0.3, 1.0)
         ]
         print(f"| {name} | " + " | ".join(cells) + " |")
-    print(f"\n{ms:.0f} ms per picture of 640×512, scoring included.")
+    print(f"\n{ms:.0f} ms per picture of 640x512, scoring included.")
 
 
 def costs(data: Data) -> None:
@@ -482,7 +486,7 @@ def costs(data: Data) -> None:
                 for look in looks[1:]:
                     find(look)
                 ms = 1e3 * (process_time() - began) / (len(looks) - 1)
-                print(f"| {scenery.value}, {name} | {width}×{height} | {ms:.1f} |")
+                print(f"| {scenery.value}, {name} | {width}x{height} | {ms:.1f} |")
 
 
 PARTS = {

@@ -119,7 +119,7 @@ def follow(
 
 
 @trainer.command()
-def verifier(
+def verifier(  # noqa: PLR0917 -- the command's options
     data: Annotated[
         Path, typer.Argument(file_okay=False, help="Folder that holds hit_uav.")
     ],

@@ -120,10 +120,15 @@ def _pictures(child: "_Child") -> Iterator[StoredPicture]:
             continue
         if kind != b"P":
             raise MediaError("its decoder talks nonsense")
-        yield StoredPicture(luma=_checked(first, second, payload), at_s=at_s)
+        yield StoredPicture(luma=checked(first, second, payload), at_s=at_s)
 
 
-def _checked(size: int, bits: int, payload: bytes) -> Pixels:
+def checked(size: int, bits: int, payload: bytes) -> Pixels:
+    """What the child says is a picture, if it can be one.
+
+    Raises:
+        MediaError: Its size, depth and bytes disagree.
+    """
     columns, rows = size >> 32, size & 0xFFFF_FFFF
     if bits not in {8, 16} or rows * columns * bits // 8 != len(payload) or not payload:
         raise MediaError("its decoder talks nonsense")
