@@ -24,6 +24,7 @@ import numpy.typing as npt
 from almenara.detection.kernels import F32
 
 F64 = npt.NDArray[np.float64]
+Numbers = npt.NDArray[np.int64]
 
 KEPT = 0.75
 """Share of a predecessor's gain that is inherited at each link."""
@@ -37,6 +38,15 @@ LOOKS = 3
 
 MOVED_PX = 3.0
 """Displacement against the scene that surely is one."""
+
+FOLLOWED = 150
+"""Candidates of a look that may become part of a chain, strongest first."""
+
+PASTS = 3
+"""Remembered for each candidate: the first link of a dim thing is seldom the best."""
+
+WORST = -3.0
+"""Least offer of a past that a later look may still make good."""
 
 MEMORY = 12
 """Looks over which a displacement counts."""
@@ -59,7 +69,7 @@ class Gate:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class _Look:
-    """Candidates of one look; places in the scene, not in the picture."""
+    """Candidates of one look, once for each past; places in the scene."""
 
     at_s: float
     places: F64
@@ -72,6 +82,10 @@ class _Look:
 
     signs: F64
     usual: float
+    """Median score of the look's candidates."""
+
+    count: int
+    """How many candidates it had; each may have several pasts."""
 
 
 class Chains:
@@ -87,96 +101,82 @@ class Chains:
         self._looks.clear()
 
     def gain(self, places: F64, scores: F64, signs: F64, at_s: float) -> F32:
-        """What each candidate of the next look inherits, ≥ 0.
+        """What each candidate of the next look inherits, >= 0.
 
         Args:
             places: Shape (n, 2): x, y in the scene, pixels.
-            scores: Shape (n,), ≥ 0.
+            scores: Shape (n,), >= 0.
             signs: Shape (n,), +1 or -1: brighter or darker.
             at_s: Seconds of any clock, later than the last look's.
         """
-        n = len(places)
-        best = np.zeros(n)
-        velocities = np.full((n, 2), np.nan)
-        starts = np.column_stack([places, np.zeros(n)])
-        for look in self._looks:
-            if len(look.places) == 0 or n == 0:
-                continue
-            offers = self._offers(look, places, signs, at_s)
-            chosen = np.argmax(offers, axis=1)
-            offer = offers[np.arange(n), chosen]
-            better = np.flatnonzero(offer > best)
-            best[better] = offer[better]
-            self._link(
-                look,
-                chosen=chosen,
-                better=better,
-                places=places,
-                velocities=velocities,
-                starts=starts,
-                at_s=at_s,
-            )
-        usual = float(np.median(scores)) if n else 0.0
+        gained = np.zeros(len(places), np.float32)
+        few = np.argsort(-scores, kind="stable")[:FOLLOWED]
+        who, offer, velocities, starts = self._links(places[few], signs[few], at_s)
+        moved = np.hypot(*(places[few][who] - starts[:, :2]).T)
+        told = np.maximum(offer, 0.0) * np.clip(moved / MOVED_PX, 0.0, 1.0) ** 2
+        np.maximum.at(gained, few[who], told.astype(np.float32))
+        # Every candidate may also be the first of its chain.
+        n = len(few)
+        fresh = np.column_stack([places[few], np.zeros(n)])
+        at = np.concatenate([few, few[who]])
         self._looks.append(
             _Look(
                 at_s=at_s,
-                places=places,
-                gathered=scores + best,
-                velocities=velocities,
-                starts=starts,
-                signs=signs,
-                usual=usual,
+                places=places[at],
+                gathered=scores[at] + np.concatenate([np.zeros(n), offer]),
+                velocities=np.concatenate([np.full((n, 2), np.nan), velocities]),
+                starts=np.concatenate([fresh, starts]),
+                signs=signs[at],
+                usual=float(np.median(scores[few])) if n else 0.0,
+                count=n,
             )
-        )
-        moved = np.hypot(*(places - starts[:, :2]).T)
-        gained: F32 = (best * np.clip(moved / MOVED_PX, 0.0, 1.0) ** 2).astype(
-            np.float32
         )
         return gained
 
-    def _offers(self, look: _Look, places: F64, signs: F64, at_s: float) -> F64:
-        """What each earlier candidate would hand on to each of the new ones."""
+    def _links(
+        self, places: F64, signs: F64, at_s: float
+    ) -> tuple[Numbers, F64, F64, F64]:
+        """The best few pasts of each candidate: its number, offer, velocity, start."""
+        parts = [self._of_look(look, places, signs, at_s) for look in self._looks]
+        who = np.concatenate([np.zeros(0, np.int64), *(p[0] for p in parts)])
+        offer = np.concatenate([np.zeros(0), *(p[1] for p in parts)])
+        velocities = np.concatenate([np.zeros((0, 2)), *(p[2] for p in parts)])
+        starts = np.concatenate([np.zeros((0, 3)), *(p[3] for p in parts)])
+        order = np.lexsort((-offer, who))
+        first = np.searchsorted(who[order], who[order])
+        best = order[np.arange(len(order)) - first < PASTS]
+        return who[best], offer[best], velocities[best], starts[best]
+
+    def _of_look(
+        self, look: _Look, places: F64, signs: F64, at_s: float
+    ) -> tuple[Numbers, F64, F64, F64]:
+        """All pasts that one earlier look allows."""
         dt = at_s - look.at_s
         has_speed = ~np.isnan(look.velocities[:, 0])
         speed = np.where(has_speed[:, None], look.velocities, 0.0)
-        dx, dy = np.moveaxis(places[:, None] - look.places - speed * dt, 2, 0)
+        off_x = places[:, None, 0] - (look.places[:, 0] + speed[:, 0] * dt)
+        off_y = places[:, None, 1] - (look.places[:, 1] + speed[:, 1] * dt)
         wide, high = self._gate.reach(dt)
         tight = 1.5 + 0.2 * np.hypot(*speed.T) * dt
         half_x = np.where(has_speed, np.minimum(tight, wide), wide)
         half_y = np.where(has_speed, np.minimum(tight, high), high)
-        density = max(len(look.places), 1) / self._area_px
-        crowd = np.maximum(4.0 * half_x * half_y * density, 0.05)
-        worth = KEPT * (look.gathered - look.usual) - CHANCE * np.log(crowd)
-        misses = round(max(at_s - look.at_s, 0.0) / max(self._step_s(at_s), 1e-6)) - 1
-        worth = np.clip(worth - 1.0 * misses, 0.0, MOST_GAIN)
-        off = (dx / half_x) ** 2 + (dy / half_y) ** 2
-        allowed = (off <= 1.0) & (look.signs == signs[:, None])
-        return np.where(allowed, worth - CHANCE * off, 0.0)
-
-    def _step_s(self, at_s: float) -> float:
-        return at_s - self._looks[-1].at_s
-
-    def _link(
-        self,
-        look: _Look,
-        *,
-        chosen: npt.NDArray[np.int64],
-        better: npt.NDArray[np.int64],
-        places: F64,
-        velocities: F64,
-        starts: F64,
-        at_s: float,
-    ) -> None:
-        before = chosen[better]
-        fresh = (places[better] - look.places[before]) / (at_s - look.at_s)
+        off = (off_x / half_x) ** 2 + (off_y / half_y) ** 2
+        who, before = np.nonzero((off <= 1.0) & (look.signs == signs[:, None]))
+        crowd = np.maximum(4.0 * half_x * half_y * look.count / self._area_px, 0.05)
+        misses = round(dt / max(at_s - self._looks[-1].at_s, 1e-6)) - 1
+        worth = KEPT * (look.gathered - look.usual) - CHANCE * np.log(crowd) - misses
+        offer = np.minimum(worth[before], MOST_GAIN) - CHANCE * off[who, before]
+        good = offer > WORST
+        who, before, offer = who[good], before[good], offer[good]
+        fresh = (places[who] - look.places[before]) / dt
         was = look.velocities[before]
-        velocities[better] = np.where(np.isnan(was), fresh, 0.6 * was + 0.4 * fresh)
-        start = look.starts[before].copy()
+        velocities = np.where(np.isnan(was), fresh, 0.6 * was + 0.4 * fresh)
+        starts = look.starts[before].copy()
         # A long chain's start follows it, so that what stopped is seen to stop.
-        links = np.minimum(start[:, 2] + 1, MEMORY)
-        old = start[:, 2] >= MEMORY
-        start[old, :2] += (look.places[before][old] - start[old, :2]) / MEMORY
-        starts[better] = np.column_stack([start[:, :2], links])
+        old = starts[:, 2] >= MEMORY
+        starts[old, :2] += (look.places[before][old] - starts[old, :2]) / MEMORY
+        starts[:, 2] = np.minimum(starts[:, 2] + 1, MEMORY)
+        return who, offer, velocities, starts
 
 
 def gate_of(scene: str, fps: float) -> Gate:
