@@ -301,7 +301,7 @@ def clips_froc(clips: list[list[Look]], make: Callable[[], Find]) -> tuple[str, 
 
 def moving_camera(data: Data) -> None:
     everywhere = np.ones((256, 256), bool)
-    for snr in (1.0, 1.5, 2.5):
+    for snr in (4.0, 6.0, 10.0):
         clips = turning(data, snr)
         table(
             f"A spot of {4 * snr:g} grey levels crosses a turning thermal picture",
