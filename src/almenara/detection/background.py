@@ -147,17 +147,20 @@ class Background:
             return np.zeros(smooth.shape, np.uint8)
         if found == 0:
             return np.zeros(smooth.shape, np.uint8)
-        return self._without_ghosts(self._cleaned(smooth), smooth)
+        forgive_neighbours(smooth, self._mean, self._variance, self._marks)
+        self._forget_ghosts(smooth)
+        return self._cleaned(smooth)
 
-    def _without_ghosts(self, mask: U8, smooth: F32) -> U8:
+    def _forget_ghosts(self, smooth: F32) -> None:
         """Give up what only the background has an outline of: it has gone away.
 
         Where something stood while the background was learnt, the empty place differs
         from it as the thing itself would; but the outline is the background's.
         """
+        mask = cv2.medianBlur((self._marks > 0).astype(np.uint8), 5)
         count, labels = cv2.connectedComponents(mask)
         if count < 2:
-            return mask
+            return
         block = np.ones((3, 3), np.uint8)
         edge = (cv2.dilate(mask, block) != cv2.erode(mask, block)) & (mask > 0)
         places = labels[edge]
@@ -167,10 +170,8 @@ class Background:
         ghost = there > GHOST * here + 1.0
         ghost[0] = False
         gone = ghost[labels]
-        if gone.any():
-            self._mean[gone] = smooth[gone]
-            mask = np.where(gone, 0, mask).astype(np.uint8)
-        return mask
+        self._mean[gone] = smooth[gone]
+        self._marks[gone] = 0
 
     def _follow_gain(self, smooth: F32) -> None:
         """Brighten the background as the camera brightens the whole picture."""
@@ -194,7 +195,6 @@ class Background:
         self._variance += np.float32(20.0)
 
     def _cleaned(self, smooth: F32) -> U8:
-        forgive_neighbours(smooth, self._mean, self._variance, self._marks)
         weak = np.where(self._is_shadow(smooth), 0, self._marks)
         mask = cv2.medianBlur((weak > 0).astype(np.uint8), 5)
         mask = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))
