@@ -16,6 +16,7 @@ from almenara.node.cli import (
     partners,
     people,
     rescue,
+    seeing,
     shore,
 )
 from almenara.node.cli.talk import SpokenGroup, say
@@ -35,6 +36,9 @@ app.add_typer(keeping.app, name="store")
 app.command()(keeping.backup)
 app.command()(keeping.restore)
 app.add_typer(rescue.app, name="case")
+app.add_typer(seeing.app, name="track")
+app.add_typer(seeing.trainer, name="train")
+app.command()(seeing.detect)
 
 ConfigFile = Annotated[
     Path | None,
