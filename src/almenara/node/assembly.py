@@ -346,6 +346,7 @@ def _loopback_ports(stations: tuple[Station, ...]) -> frozenset[int]:
         for url in (
             *(stream.url for camera in station.cameras for stream in camera.streams),
             *(receiver.url for receiver in station.receivers),
+            *(radar.url for radar in station.radars),
         )
     ]
     return frozenset(port for url in urls if (port := urlsplit(url).port) is not None)

@@ -17,8 +17,9 @@ from almenara.console.feed import Newest
 from almenara.core.ais import AisReport
 from almenara.core.coast import Camera, Station, WatchZone
 from almenara.core.errors import StoreError
-from almenara.core.ids import TrackId
+from almenara.core.ids import ReceiverId, TrackId
 from almenara.core.labels import Labels
+from almenara.core.radar import RadarReport
 from almenara.core.time import Clock
 from almenara.incidents.alarm import Alert, Subject, SubjectKind
 from almenara.incidents.distress import DistressWatch
@@ -31,6 +32,7 @@ from almenara.node.watch.frames import Look
 from almenara.tracking.ais import AisSense
 from almenara.tracking.fusion import Fusion
 from almenara.tracking.picture import Picture
+from almenara.tracking.plots import RadarSense
 
 log = structlog.get_logger()
 
@@ -86,6 +88,7 @@ class Judge:
         self._limits = limits
         self._fusion = Fusion((), new_id=new_id, is_sea=shore.is_sea)
         self._ais = AisSense()
+        self._radars: dict[ReceiverId, RadarSense] = {}
         self._chronicle = Chronicle(thresholds=limits)
         self._distress = DistressWatch(thresholds=limits)
         self._simulated: frozenset[str] = frozenset()
@@ -104,9 +107,17 @@ class Judge:
                 station.station_id,
                 *(c.camera_id for c in station.cameras),
                 *(r.receiver_id for r in station.receivers),
+                *(r.receiver_id for r in station.radars),
             )
         )
         self._fusion.watch(cameras, simulated=self._simulated)
+        radars = {r.receiver_id: r for s in kept for r in s.radars}
+        self._radars = {
+            name: was
+            if (was := self._radars.get(name)) is not None and was.radar == radar
+            else RadarSense(radar)
+            for name, radar in radars.items()
+        }
 
     def see(self, look: Look) -> None:
         """Take in what a camera sees."""
@@ -119,6 +130,12 @@ class Judge:
         self._distress = self._distress.heard(report)
         if (seen := self._ais.observe(report)) is not None:
             self._fusion.observe((seen,), now)
+
+    def sweep(self, report: RadarReport) -> None:
+        """Take in what a radar reports; one of a radar nobody knows is left out."""
+        sense = self._radars.get(report.radar_id)
+        if sense is not None:
+            self._fusion.observe(sense.observe([report]), self._clock.now())
 
     def begin_anew(self) -> None:
         """The simulated world jumped back to its start: its contacts are no more."""

@@ -99,7 +99,7 @@ def task_probability(cycles: float, task: Task) -> float:
     [0.108, 0.5, 0.8, 0.945]
     """
     x = max(cycles, 0.0) / task.cycles
-    power = x ** (2.7 + 0.7 * x)
+    power: float = x ** (2.7 + 0.7 * x)
     return power / (1.0 + power)
 
 

@@ -20,11 +20,12 @@ from itertools import count, groupby
 import numpy as np
 
 from almenara.core.coast import Camera
-from almenara.core.ids import CameraId, LocalTrackId, TrackId
+from almenara.core.ids import CameraId, LocalTrackId, ReceiverId, TrackId
 from almenara.core.values import Position
 from almenara.geo.fix import range_std_m
 from almenara.geo.geodesy import LocalPlane
 from almenara.geo.sea_surface import FloatArray, range_from_depression
+from almenara.tracking.antenna import Antenna
 from almenara.tracking.association import associate
 from almenara.tracking.contacts import CONFIRM_LOOKS, Contact, tell
 from almenara.tracking.crossings import Crossings
@@ -34,6 +35,7 @@ from almenara.tracking.observations import (
     AisObservation,
     CameraObservation,
     Observation,
+    RadarObservation,
 )
 from almenara.tracking.picture import Picture, Ray
 from almenara.tracking.reach import FASTEST_MPS
@@ -54,6 +56,9 @@ HOLD = timedelta(seconds=5)
 MISSES_TO_RELEASE = 3
 RAY_LIVES = timedelta(seconds=5)
 NEWCOMER_LIVES = timedelta(seconds=15)
+ECHO_LIVES = timedelta(seconds=30)
+"""Several turns of a slow antenna."""
+
 TIDY_EVERY = timedelta(seconds=2)
 WIDEST_MERGE_M = 1500.0
 FIRST_SPEED_STD_MPS = 5.0
@@ -73,6 +78,15 @@ class _Newcomer:
     alone: int = 0
     ranged: bool = False
     """Whether its last look had a range."""
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class _Echoes:
+    """What a radar follows that belongs to nobody yet."""
+
+    heard: list[RadarObservation] = field(default_factory=list[RadarObservation])
+    wins: dict[TrackId, int] = field(default_factory=dict[TrackId, int])
+    alone: int = 0
 
 
 class Fusion:
@@ -109,6 +123,8 @@ class Fusion:
         """Whom a local track belonged to before it was released."""
 
         self._newcomers: dict[LocalTrackId, _Newcomer] = {}
+        self._antennas: dict[tuple[ReceiverId, Position], Antenna] = {}
+        self._echoes: dict[LocalTrackId, _Echoes] = {}
         self._crossings = Crossings()
         self._alike: dict[tuple[TrackId, TrackId], int] = {}
         self._tidied_at: datetime | None = None
@@ -163,6 +179,9 @@ class Fusion:
                     self.left_out += len(seen)
                 else:
                     self._look(eye, at, seen)
+            swept = [o for o in look if isinstance(o, RadarObservation)]
+            if swept:
+                self._sweep(at, swept)
             for said in look:
                 if isinstance(said, AisObservation):
                     self._hear(said)
@@ -185,6 +204,11 @@ class Fusion:
             local: newcomer
             for local, newcomer in self._newcomers.items()
             if newcomer.camera_id not in self._simulated
+        }
+        self._echoes = {
+            local: echoes
+            for local, echoes in self._echoes.items()
+            if not self._is_made(echoes.heard[-1])
         }
         return gone
 
@@ -291,15 +315,7 @@ class Fusion:
             np.stack(part) for part in zip(*map(eye.seen, seen), strict=True)
         )
         off = apart(angles[None], sight.angles[:, None])
-        a = s[:, None, 0, 0] + variances[None, :, 0]
-        b = s[:, None, 1, 1] + variances[None, :, 1]
-        c = s[:, None, 0, 1]
-        result: FloatArray = (
-            b * off[..., 0] ** 2
-            - 2 * c * off[..., 0] * off[..., 1]
-            + a * off[..., 1] ** 2
-        ) / (a * b - c * c)
-        return result
+        return _distances2(off, s, variances)
 
     def _keep(
         self,
@@ -425,6 +441,7 @@ class Fusion:
 
     def _adopt(self, local: LocalTrackId, contact: Contact) -> None:
         self._newcomers.pop(local, None)
+        self._echoes.pop(local, None)
         self._owner[local] = contact.track_id
         before = self._contacts.get(self._owned.pop(local, contact.track_id))
         if before is None or before is contact or before.mmsi is not None:
@@ -479,6 +496,148 @@ class Fusion:
                 ),
                 existence=last.existence,
             )
+
+    # -- radar -----------------------------------------------------------------------
+
+    def _sweep(self, at: datetime, heard: list[RadarObservation]) -> None:
+        """One radar at one instant: owners first, then the least total cost."""
+        for ended in (o for o in heard if o.is_last):
+            self._owner.pop(ended.local_track_id, None)
+            self._echoes.pop(ended.local_track_id, None)
+        heard = [o for o in heard if not o.is_last]
+        if not heard:
+            return
+        antenna = self._antenna(heard[0])
+        contacts = list(self._contacts.values())
+        cost = self._echo_costs(antenna, at, contacts, heard)
+        row = {contact.track_id: i for i, contact in enumerate(contacts)}
+        free: list[int] = []
+        busy: set[int] = set()
+        for j, echo in enumerate(heard):
+            owner = self._owner.get(echo.local_track_id)
+            if owner is None or owner not in row:
+                free.append(j)
+                continue
+            i = row[owner]
+            busy.add(i)
+            self._keep_echo(antenna, contacts[i], echo, float(cost[i, j]))
+        rivals = cost[:, free]
+        for i, contact in enumerate(contacts):
+            for k, j in enumerate(free):
+                local = heard[j].local_track_id
+                if i in busy or contact.holds_other(heard[j].radar_id, local, at, HOLD):
+                    rivals[i, k] = np.inf
+        pairs = associate(rivals, gate=GATE)
+        for i, k in pairs.pairs:
+            self._meet_echo(antenna, heard[free[k]], contacts[i])
+        for k in pairs.unpaired_observations:
+            self._meet_echo(antenna, heard[free[k]], None)
+
+    def _antenna(self, observation: RadarObservation) -> Antenna:
+        if self._plane is None:
+            self._plane = LocalPlane.at(observation.origin)
+            self.watch(list(self._cameras.values()))
+        key = observation.radar_id, observation.origin
+        if key not in self._antennas:
+            self._antennas[key] = Antenna.of(observation.origin, self._plane)
+        return self._antennas[key]
+
+    def _echo_costs(
+        self,
+        antenna: Antenna,
+        at: datetime,
+        contacts: list[Contact],
+        heard: list[RadarObservation],
+        q: float | None = None,
+    ) -> FloatArray:
+        """Squared Mahalanobis distances, shape (contacts, heard)."""
+        if not contacts:
+            return np.empty((0, len(heard)))
+        x, cov = predict(
+            np.stack([c.belief.x for c in contacts]),
+            np.stack([c.belief.cov for c in contacts]),
+            np.array([(at - c.at).total_seconds() for c in contacts]),
+            np.array([c.q if q is None else q for c in contacts]),
+        )
+        echo = antenna.echo(x[:, :2])
+        s = echo.slopes @ cov[:, :2, :2] @ echo.slopes.transpose(0, 2, 1)
+        s += _along_hull(echo.slopes, np.array([c.hull_m for c in contacts]))
+        polar, variances = (
+            np.stack(part) for part in zip(*map(antenna.heard, heard), strict=True)
+        )
+        return _distances2(apart(polar[None], echo.polar[:, None]), s, variances)
+
+    def _keep_echo(
+        self, antenna: Antenna, contact: Contact, echo: RadarObservation, cost: float
+    ) -> None:
+        """Try an observation on the track that the radar's track belongs to."""
+        if cost > STICKY_GATE:
+            turned = self._echo_costs(
+                antenna, echo.observed_at, [contact], [echo], MANOEUVRING_Q
+            )[0, 0]
+            if turned > STICKY_GATE:
+                self._miss(contact, echo.local_track_id)
+                return
+            contact.q = MANOEUVRING_Q
+        contact.judge_manoeuvre(min(cost, STICKY_GATE) / 2)
+        if not self._apply_echo(antenna, contact, echo):
+            self._miss(contact, echo.local_track_id)
+
+    def _apply_echo(
+        self, antenna: Antenna, contact: Contact, echo: RadarObservation
+    ) -> bool:
+        """Update a track by one echo; False where no boat could have done that."""
+        at = max(echo.observed_at, contact.at)
+        lag = (echo.observed_at - at).total_seconds()
+        belief = contact.at_time(at)
+        sight = antenna.echo((belief.x[:2] + belief.x[2:] * lag)[None])
+        polar, variance = antenna.heard(echo)
+        hull = _along_hull(sight.slopes, np.array([contact.hull_m]))[0]
+        updated = update(
+            belief,
+            apart(polar, sight.polar[0]),
+            np.hstack([sight.slopes[0], sight.slopes[0] * lag]),
+            np.diag(variance) + hull,
+        )
+        if np.hypot(*updated.x[2:]) > FASTEST_MPS:
+            return False
+        contact.belief, contact.at = updated, at
+        contact.simulated |= self._is_made(echo)
+        contact.seen_by_radar(echo)
+        return True
+
+    def _meet_echo(
+        self, antenna: Antenna, echo: RadarObservation, contact: Contact | None
+    ) -> None:
+        """A radar's track that belongs to nobody; ``contact`` would suit it."""
+        local = echo.local_track_id
+        newcomer = self._echoes.setdefault(local, _Echoes())
+        newcomer.heard = [*newcomer.heard[-7:], echo]
+        if contact is not None:
+            newcomer.alone = 0
+            wins = newcomer.wins.get(contact.track_id, 0) + 1
+            newcomer.wins = {contact.track_id: wins}
+            if wins >= CONFIRM_LOOKS:
+                self._adopt(local, contact)
+                self._apply_echo(antenna, contact, echo)
+            return
+        newcomer.wins = {}
+        newcomer.alone += 1
+        if newcomer.alone < CONFIRM_LOOKS:
+            return
+        heard = newcomer.heard[-newcomer.alone :]
+        place, std_m = antenna.place(heard[0])
+        if not self._is_sea(self._position(place)) and not self._is_sea(
+            self._position(antenna.place(heard[-1])[0])
+        ):
+            return  # a hill, a house, a car
+        founded = self._found(self._wide_belief(place, 3.0 * std_m + 20.0), heard[0])
+        self._adopt(local, founded)
+        for one in heard:
+            self._apply_echo(antenna, founded, one)
+
+    def _is_made(self, echo: RadarObservation) -> bool:
+        return echo.simulated or echo.radar_id in self._simulated
 
     # -- AIS -------------------------------------------------------------------------
 
@@ -539,6 +698,11 @@ class Fusion:
             local: newcomer
             for local, newcomer in self._newcomers.items()
             if now - newcomer.heard[-1].observed_at < NEWCOMER_LIVES
+        }
+        self._echoes = {
+            local: echoes
+            for local, echoes in self._echoes.items()
+            if now - echoes.heard[-1].observed_at < ECHO_LIVES
         }
 
     def _cross(self, now: datetime) -> None:
@@ -611,6 +775,20 @@ def _along_hull(slopes: FloatArray, hull_m: FloatArray) -> FloatArray:
     return result
 
 
+def _distances2(off: FloatArray, s: FloatArray, variances: FloatArray) -> FloatArray:
+    """Squared Mahalanobis distances (n, m) of innovations (n, m, 2).
+
+    ``s`` (n, 2, 2) is what each track adds, ``variances`` (m, 2) each measurement.
+    """
+    a = s[:, None, 0, 0] + variances[None, :, 0]
+    b = s[:, None, 1, 1] + variances[None, :, 1]
+    c = s[:, None, 0, 1]
+    result: FloatArray = (
+        b * off[..., 0] ** 2 - 2 * c * off[..., 0] * off[..., 1] + a * off[..., 1] ** 2
+    ) / (a * b - c * c)
+    return result
+
+
 def _anywhere(_: Position) -> bool:
     return True
 
@@ -629,6 +807,8 @@ def _needle(eye: Eye, look: CameraObservation) -> tuple[FloatArray, FloatArray, 
 def _sensor(observation: Observation) -> str:
     if isinstance(observation, CameraObservation):
         return observation.camera_id
+    if isinstance(observation, RadarObservation):
+        return observation.radar_id
     return observation.receiver_id
 
 
