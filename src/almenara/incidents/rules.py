@@ -7,6 +7,7 @@ both ways is a rescue, and *unknown* never counts as safe.
 Source: docs/design/alarms.md, "Rules".
 """
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -173,13 +174,15 @@ def distress_device(report: AisReport, limits: Thresholds = DEFAULT) -> Alert | 
     """A SART, man-overboard device or EPIRB was heard; a place is not needed for that.
 
     A test transmission is a caution: listed, never discarded. Status 14 is in earnest
-    whatever the text says; a text alone (message 14) that does not say test is, too.
+    whatever the text says; so is a text alone (message 14) that does not say test, and
+    one that says ACTIVE against a status of test.
     """
     if not report.is_distress_device:
         return None
-    says_test = "TEST" in (report.text or "").upper()
+    text = (report.text or "").upper()
     status = report.navigation_status
-    is_test = status == _STATUS_TEST or (status != _STATUS_ACTIVE and says_test)
+    says_test = status == _STATUS_TEST or "TEST" in text
+    is_test = says_test and status != _STATUS_ACTIVE and "ACTIVE" not in text
     kind = _DEVICES[report.mmsi // 1_000_000]
     values: dict[str, float | str] = {"mmsi": str(report.mmsi), "kind": kind}
     return Alert(
@@ -188,7 +191,11 @@ def distress_device(report: AisReport, limits: Thresholds = DEFAULT) -> Alert | 
         subject=contact_subject("", report.mmsi),
         priority=Priority.CAUTION if is_test else Priority.EMERGENCY,
         is_rescue=not is_test,
-        because=(Reason("distress.device", values),),
+        because=(
+            Reason("distress.device", values),
+            *_without_place(report),
+            *_drill(report),
+        ),
         unknown=("people",),
         suggested="look.camera" if is_test else "assist.look",
         position=report.position,
@@ -196,6 +203,61 @@ def distress_device(report: AisReport, limits: Thresholds = DEFAULT) -> Alert | 
         sensors=(report.receiver_id,),
         observed_at=report.received_at,
     )
+
+
+_CALLS = re.compile(
+    r"\b(MAYDAY|S\.?O\.?S|PAN[ -]?PAN|PAN|DISTRESS|SINKING|MAN OVERBOARD"
+    r"|ABANDON(ING)? SHIP|SOCORRO|AU SECOURS)\b"
+)
+_DRILLS = re.compile(r"\b(DRILL|EXERCISE|EJERCICIO|EXERCICE)\b")
+
+
+def says_distress(text: str | None) -> bool:
+    """Whether a safety message calls for help, in the words that are used at sea."""
+    return text is not None and _CALLS.search(text.upper()) is not None
+
+
+def distress_text(report: AisReport, limits: Thresholds = DEFAULT) -> Alert | None:
+    """A ship calls for help in a safety-related broadcast (message 14).
+
+    Nobody can prove who sent it, so it may raise an alarm; for the same reason nothing
+    sent later lowers it. A drill is marked as what it calls itself, and still heard.
+    """
+    if report.is_distress_device or not says_distress(report.text):
+        return None
+    values: dict[str, float | str] = {
+        "mmsi": str(report.mmsi),
+        "text": report.text or "",
+    }
+    return Alert(
+        rule="distress_text",
+        rule_version=limits.version,
+        subject=Subject(kind=SubjectKind.CONTACT, id=f"mmsi:{report.mmsi}"),
+        priority=Priority.ALARM,
+        is_rescue=True,
+        because=(
+            Reason("distress.text", values),
+            *_without_place(report),
+            *_drill(report),
+        ),
+        unknown=("people",),
+        suggested="assist.look",
+        position=report.position,
+        position_std_m=None if report.position is None else 30.0,
+        sensors=(report.receiver_id,),
+        observed_at=report.received_at,
+    )
+
+
+def _without_place(report: AisReport) -> tuple[Reason, ...]:
+    if report.position is not None:
+        return ()
+    return (Reason("distress.no_position", {"receiver": report.receiver_id}),)
+
+
+def _drill(report: AisReport) -> tuple[Reason, ...]:
+    said = _DRILLS.search((report.text or "").upper())
+    return () if said is None else (Reason("distress.says_drill"),)
 
 
 CONTACT_RULES: tuple[Rule, ...] = (zone_entered, closing_on_coast, adrift)

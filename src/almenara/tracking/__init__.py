@@ -11,6 +11,7 @@
 * ``contacts``      a system track in the making
 * ``crossings``     two bearings of one thing from two stations
 * ``ais``           what ships broadcast, as far as a hull could do it
+* ``integrity``     what does not add up in it
 * ``picture``       the result: what the rules judge and people see
 
 *Local* and *system track* are EUROCONTROL ASTERIX terms.
