@@ -9,8 +9,8 @@ from almenara.core.values import CountRange
 from almenara.detection import Condition, ObjectClass
 from almenara.incidents.alarm import Priority, SubjectKind
 from almenara.incidents.distress import DistressWatch
+from almenara.incidents.doubts import CameraFacts
 from almenara.incidents.rules import (
-    CameraFacts,
     adrift,
     camera_blind,
     camera_silent,

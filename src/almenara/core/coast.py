@@ -169,10 +169,6 @@ class Station:
         return *self.receivers, *self.radars
 
 
-Sensor = Camera | AisReceiver | Radar
-"""Everything that sends something."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatchZone:
     """A polygon in world coordinates that somebody watches."""
@@ -181,3 +177,36 @@ class WatchZone:
     name: str
     vertices: tuple[Position, ...]
     """At least three, not closed, simple, in either sense."""
+
+
+class Direction(StrEnum):
+    """Which way over a line counts, seen from its start to its end."""
+
+    BOTH = "both"
+    LEFTWARD = "leftward"
+    RIGHTWARD = "rightward"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchLine:
+    """A line in world coordinates whose crossing is told."""
+
+    line_id: ZoneId
+    name: str
+    start: Position
+    end: Position
+    direction: Direction = Direction.BOTH
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Haven:
+    """A harbour or an anchorage: where to land, meet, wait and start is ordinary."""
+
+    haven_id: ZoneId
+    name: str
+    position: Position
+    radius_m: float
+
+
+Sensor = Camera | AisReceiver | Radar
+"""Everything that sends something."""

@@ -9,38 +9,28 @@ Source: docs/design/alarms.md, "Rules".
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from datetime import datetime, timedelta
 
 from almenara.core.ais import AisReport
-from almenara.core.coast import Camera
-from almenara.core.ids import CameraId
-from almenara.core.time import EPOCH
-from almenara.detection import Condition, ObjectClass
+from almenara.detection import Condition
+from almenara.incidents import together, ways
 from almenara.incidents.alarm import Alert, Priority, Reason, Subject, SubjectKind
+from almenara.incidents.alerting import (
+    contact_alert,
+    contact_subject,
+    instant,
+    is_small,
+    minutes,
+)
+from almenara.incidents.doubts import CameraFacts, ais_alerts, camera_degraded
 from almenara.incidents.situation import Situation
 from almenara.incidents.thresholds import DEFAULT, Thresholds
+from almenara.tracking.integrity import Anomaly
 
 Rule = Callable[[Situation, Thresholds], Alert | None]
 
 _DEVICES = {970: "sart", 972: "mob", 974: "epirb"}
 _STATUS_TEST = 15
 _STATUS_ACTIVE = 14
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CameraFacts:
-    """How one camera does, as the node knows it."""
-
-    camera_id: CameraId
-    silent_for: timedelta = timedelta()
-    """Since the last packet; zero while it sends."""
-
-    condition: Condition = Condition.GOOD
-    condition_for: timedelta = timedelta()
-    """How long the picture has been worth this."""
-
-    camera: Camera | None = None
 
 
 def zone_entered(situation: Situation, limits: Thresholds = DEFAULT) -> Alert | None:
@@ -58,12 +48,12 @@ def zone_entered(situation: Situation, limits: Thresholds = DEFAULT) -> Alert | 
             {
                 "zone": fact.name,
                 "probability": fact.probability,
-                "since": _text(fact.since or situation.at),
+                "since": instant(fact.since or situation.at),
             },
         )
         for fact in inside
     )
-    return _alert(
+    return contact_alert(
         "zone_entered",
         situation,
         limits,
@@ -99,7 +89,7 @@ def closing_on_coast(
     if situation.length_m is not None:
         reasons.append(Reason("closing.small", {"length_m": situation.length_m}))
     reasons += [
-        Reason("closing.minutes", {"minutes": _minutes(situation.closing_for)}),
+        Reason("closing.minutes", {"minutes": minutes(situation.closing_for)}),
         Reason(
             "closing.landfall",
             {
@@ -108,7 +98,7 @@ def closing_on_coast(
             },
         ),
     ]
-    return _alert(
+    return contact_alert(
         "closing_on_coast",
         situation,
         limits,
@@ -136,10 +126,10 @@ def adrift(situation: Situation, limits: Thresholds = DEFAULT) -> Alert | None:
                 "speed_std_mps": situation.speed_std_mps,
             },
         ),
-        Reason("adrift.minutes", {"minutes": _minutes(situation.adrift_for)}),
+        Reason("adrift.minutes", {"minutes": minutes(situation.adrift_for)}),
         Reason("adrift.distance", {"distance_m": situation.adrift_distance_m}),
     )
-    return _alert(
+    return contact_alert(
         "adrift",
         situation,
         limits,
@@ -260,7 +250,21 @@ def _drill(report: AisReport) -> tuple[Reason, ...]:
     return () if said is None else (Reason("distress.says_drill"),)
 
 
-CONTACT_RULES: tuple[Rule, ...] = (zone_entered, closing_on_coast, adrift)
+CONTACT_RULES: tuple[Rule, ...] = (
+    zone_entered,
+    ways.line_crossed,
+    closing_on_coast,
+    ways.fast_boat,
+    ways.loitering,
+    ways.landing,
+    ways.launch,
+    ways.predicted_landfall,
+    together.rendezvous,
+    together.convoy,
+    adrift,
+)
+LOST_RULES: tuple[Rule, ...] = (ways.vanished, ways.overdue)
+"""Of contacts that are seen no more."""
 
 
 def judge(
@@ -269,64 +273,25 @@ def judge(
     *,
     limits: Thresholds = DEFAULT,
     rules: Iterable[Rule] = CONTACT_RULES,
+    anomalies: Iterable[Anomaly] = (),
 ) -> list[Alert]:
-    """Ask every rule about everything; gravest alert first."""
+    """Ask every rule about everything; rescues first, then the gravest alert."""
     rules = tuple(rules)
-    found = [rule(situation, limits) for situation in situations for rule in rules]
+    found = [
+        rule(situation, limits)
+        for situation in situations
+        for rule in (LOST_RULES if situation.is_lost else rules)
+    ]
     # A camera that sends nothing is silent; that it shows nothing follows.
-    found.extend(camera_silent(f, limits) or camera_blind(f, limits) for f in cameras)
-    return sorted((a for a in found if a is not None), key=lambda a: -a.priority)
-
-
-def is_small(situation: Situation, limits: Thresholds = DEFAULT) -> bool:
-    """Small, or nobody knows: a length or a class must speak against it."""
-    if situation.length_m is not None:
-        return situation.length_m < limits.small_below_m
-    return situation.object_class is not ObjectClass.VESSEL
-
-
-def contact_subject(track_id: str, mmsi: int | None) -> Subject:
-    """What an alarm about a contact is about: its track.
-
-    A distress device is its number instead, for it may be heard before it has a place.
-    """
-    device = mmsi is not None and mmsi // 1_000_000 in _DEVICES
-    name = f"mmsi:{mmsi}" if device else track_id
-    return Subject(kind=SubjectKind.CONTACT, id=name)
-
-
-def _alert(
-    rule: str,
-    situation: Situation,
-    limits: Thresholds,
-    because: tuple[Reason, ...],
-    *,
-    priority: Priority,
-    confidence: float,
-    is_rescue: bool = False,
-) -> Alert:
-    seen = Reason("seen.by", {"count": float(len(situation.sensors))})
-    unknown = {
-        "people": situation.people is None,
-        "length": situation.length_m is None,
-        "ais": not situation.has_ais,
-        "class": situation.object_class is ObjectClass.UNKNOWN,
-    }
-    return Alert(
-        rule=rule,
-        rule_version=limits.version,
-        subject=contact_subject(situation.track_id, situation.mmsi),
-        priority=priority,
-        is_rescue=is_rescue,
-        because=(*because, seen),
-        unknown=tuple(key for key, holds in unknown.items() if holds),
-        suggested="assist.look" if is_rescue else "look.camera",
-        position=situation.position,
-        position_std_m=situation.position_std_m,
-        sensors=situation.sensors,
-        confidence=confidence,
-        observed_at=situation.seen_at,
+    found.extend(
+        camera_silent(f, limits)
+        or camera_blind(f, limits)
+        or camera_degraded(f, limits)
+        for f in cameras
     )
+    found.extend(ais_alerts(anomalies, limits))
+    known = (alert for alert in found if alert is not None)
+    return sorted(known, key=lambda a: (not a.is_rescue, -a.priority))
 
 
 def _camera_alert(
@@ -343,13 +308,3 @@ def _camera_alert(
         position=None if facts.camera is None else facts.camera.pose.position,
         sensors=(facts.camera_id,),
     )
-
-
-def _minutes(duration: timedelta) -> float:
-    return duration / timedelta(minutes=1)
-
-
-def _text(at: datetime) -> str:
-    """RFC 3339 in UTC with microseconds, as everything on the wire."""
-    utc = EPOCH + (at - EPOCH)
-    return utc.isoformat(timespec="microseconds").replace("+00:00", "Z")

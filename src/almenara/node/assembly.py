@@ -174,6 +174,8 @@ async def _built(  # long: one line per part, in the order they need each other
         cameras=health,
         track_log=points,
         zones=zones,
+        lines=config.lines,
+        havens=config.havens,
         shore=_land(),
         clock=clock,
         new_id=_track_names(clock),

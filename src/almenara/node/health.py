@@ -22,7 +22,7 @@ from almenara.core.ids import CameraId, ReceiverId, StreamId
 from almenara.core.media import Packet, StreamFormat
 from almenara.core.time import Clock
 from almenara.detection import Condition
-from almenara.incidents.rules import CameraFacts
+from almenara.incidents.doubts import CameraFacts
 from almenara.node.watch.frames import Look
 from almenara.stations.health import LinkState, StreamHealth
 
