@@ -15,5 +15,9 @@
 * ``distress``    devices that call by AIS, however rarely they are heard
 * ``thresholds``  the figures of the rules: data with a version and a rationale
 * ``life``        the alarm life cycle: what an event makes of an alarm
+* ``escalation``  who is told next of what nobody acknowledges
+* ``shelving``    putting aside for a while, never a rescue
+* ``flood``       rows when there are too many
+* ``load``        how much the alarms ask of a position
 * ``queue``       which alerts join which alarm; the order of the queue
 """

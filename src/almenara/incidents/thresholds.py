@@ -174,6 +174,24 @@ class Thresholds:
     sound_returns_after: timedelta = timedelta(seconds=30)
     """IMO MSC.302(87) 7.3.5."""
 
+    escalate_emergency_to_all: timedelta = timedelta(seconds=30)
+    """Unacknowledged: every console of the centre rings."""
+
+    escalate_emergency_outside: timedelta = timedelta(seconds=60)
+    """Then the watch officer and the outside channel: nobody may be in the room."""
+
+    escalate_alarm_to_all: timedelta = timedelta(minutes=2)
+    """An alarm asks for immediate attention; two minutes are a cup of tea."""
+
+    shelve_longest: timedelta = timedelta(hours=8)
+    """One watch: the next one decides anew."""
+
+    flood_above: int = 10
+    """New alarms in ``flood_window``; more than that nobody reads one by one."""
+
+    flood_window: timedelta = timedelta(minutes=10)
+    """The window in which ISA-18.2 counts."""
+
     distress_ends_after: timedelta = timedelta(minutes=30)
     """Devices in the sea are heard now and then: that is still one activation."""
 
