@@ -229,7 +229,7 @@ def test_the_load_counts_empty_windows():
         end=NOON + 10 * HOUR,
     )
 
-    assert (load.per_hour, load.per_day) == (1.2, 28.8)
+    assert (load.per_hour, load.per_day) == pytest.approx((1.2, 28.8))
     assert load.most_in_10_min == 12
     assert load.flood_share == pytest.approx(1 / 60)
     assert load.top_share == pytest.approx(10 / 12)

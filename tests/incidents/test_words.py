@@ -1,4 +1,4 @@
-"""Every key that a rule may say has a sentence, in the four languages of the console."""
+"""Every key that a rule may say has a sentence, in the console's four languages."""
 
 import json
 import re
@@ -45,7 +45,8 @@ def test_a_rule_has_a_name(name: str):
 
 def test_what_is_unknown_has_a_name():
     inside = WORDS[WORDS.index("function unknownFact") :]
-    said = set(re.findall(r'"([a-z_]+)": situation\.', SOURCE))
+    missing = SOURCE[SOURCE.index("missing = {") :].partition("}")[0]
+    said = set(re.findall(r'"([a-z_]+)":', missing))
     for listed in re.findall(
         r"unknown=(.{0,120}?)(?:\n    \)|suggested)", SOURCE, re.DOTALL
     ):
