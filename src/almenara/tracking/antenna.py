@@ -6,6 +6,7 @@ ranges of a coast the slant of the beam costs a metre, far below the range error
 Source: docs/design/tracking.md, "Radar".
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -57,13 +58,23 @@ class Antenna:
         )
 
     def heard(self, observation: RadarObservation) -> tuple[FloatArray, FloatArray]:
-        """An observation's azimuth and range, and their variances."""
-        std = [
-            np.deg2rad(max(observation.azimuth_std_deg, LEAST_AZIMUTH_STD_DEG)),
-            max(observation.range_std_m, LEAST_RANGE_STD_M),
-        ]
-        azimuth = float(np.deg2rad(observation.azimuth_deg))
-        return np.array([azimuth, observation.range_m]), np.array(std) ** 2
+        """An observation's azimuth and range, and their variances, shape (2,) each."""
+        polar, variances = self.heard_many([observation])
+        return polar[0], variances[0]
+
+    def heard_many(
+        self, observations: Sequence[RadarObservation]
+    ) -> tuple[FloatArray, FloatArray]:
+        """Azimuths and ranges, and their variances, shape (n, 2) each."""
+        rows = np.array(
+            [
+                (o.azimuth_deg, o.range_m, o.azimuth_std_deg, o.range_std_m)
+                for o in observations
+            ]
+        ).reshape(-1, 4)
+        std = np.maximum(rows[:, 2:], [LEAST_AZIMUTH_STD_DEG, LEAST_RANGE_STD_M])
+        to_rad = np.array([np.pi / 180.0, 1.0])
+        return rows[:, :2] * to_rad, (std * to_rad) ** 2
 
     def place(self, observation: RadarObservation) -> tuple[FloatArray, float]:
         """Where that is on the plane, and the larger of its two errors, metres."""

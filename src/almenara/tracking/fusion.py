@@ -18,6 +18,8 @@ from datetime import datetime, timedelta
 from itertools import count, groupby
 
 import numpy as np
+import numpy.typing as npt
+from scipy.spatial import cKDTree
 
 from almenara.core.coast import Camera
 from almenara.core.ids import CameraId, LocalTrackId, ReceiverId, TrackId
@@ -30,7 +32,14 @@ from almenara.tracking.association import associate
 from almenara.tracking.contacts import CONFIRM_LOOKS, Contact, tell
 from almenara.tracking.crossings import Crossings
 from almenara.tracking.eyes import Eye, apart
-from almenara.tracking.filters import MANOEUVRING_Q, Belief, predict, update
+from almenara.tracking.filters import (
+    MANOEUVRING_Q,
+    Belief,
+    carry_many,
+    predict,
+    update,
+    update_many,
+)
 from almenara.tracking.observations import (
     AisObservation,
     CameraObservation,
@@ -39,6 +48,8 @@ from almenara.tracking.observations import (
 )
 from almenara.tracking.picture import Picture, Ray
 from almenara.tracking.reach import FASTEST_MPS
+
+IntArray = npt.NDArray[np.int64]
 
 GATE = 9.210
 """Chi square, 99 %, two degrees of freedom."""
@@ -58,6 +69,9 @@ RAY_LIVES = timedelta(seconds=5)
 NEWCOMER_LIVES = timedelta(seconds=15)
 ECHO_LIVES = timedelta(seconds=30)
 """Several turns of a slow antenna."""
+
+NAMES_LAST = timedelta(hours=2)
+"""A ship that comes back within a watch goes on under the name she had."""
 
 TIDY_EVERY = timedelta(seconds=2)
 WIDEST_MERGE_M = 1500.0
@@ -129,6 +143,9 @@ class Fusion:
         self._alike: dict[tuple[TrackId, TrackId], int] = {}
         self._tidied_at: datetime | None = None
         self._merged: dict[TrackId, TrackId] = {}
+        self._retired: dict[int, tuple[TrackId, datetime]] = {}
+        """Under which name a ship was known when she was heard last."""
+
         self.left_out = 0
         """Observations too late, or of cameras nobody knows."""
         self.watch(cameras)
@@ -451,9 +468,11 @@ class Fusion:
         if {look.local_track_id for look in before.looks.values()} == {local}:
             self._merge(contact.track_id, before.track_id, keeps_belief=True)
 
-    def _found(self, belief: Belief, by: Observation) -> Contact:
+    def _found(
+        self, belief: Belief, by: Observation, *, name: TrackId | None = None
+    ) -> Contact:
         contact = Contact(
-            track_id=self._new_id(),
+            track_id=name or self._new_id(),
             belief=belief,
             at=by.observed_at,
             first_seen_at=by.observed_at,
@@ -508,30 +527,91 @@ class Fusion:
         if not heard:
             return
         antenna = self._antenna(heard[0])
+        kept, free = self._owned_echoes(heard)
+        self._keep_echoes(antenna, at, kept)
+        if not free:
+            return
+        busy = {contact.track_id for contact, _ in kept}
         contacts = list(self._contacts.values())
-        cost = self._echo_costs(antenna, at, contacts, heard)
-        row = {contact.track_id: i for i, contact in enumerate(contacts)}
-        free: list[int] = []
-        busy: set[int] = set()
-        for j, echo in enumerate(heard):
-            owner = self._owner.get(echo.local_track_id)
-            if owner is None or owner not in row:
-                free.append(j)
-                continue
-            i = row[owner]
-            busy.add(i)
-            self._keep_echo(antenna, contacts[i], echo, float(cost[i, j]))
-        rivals = cost[:, free]
+        rivals = self._echo_costs(antenna, at, contacts, free)
         for i, contact in enumerate(contacts):
-            for k, j in enumerate(free):
-                local = heard[j].local_track_id
-                if i in busy or contact.holds_other(heard[j].radar_id, local, at, HOLD):
+            for k, echo in enumerate(free):
+                if contact.track_id in busy or contact.holds_other(
+                    echo.radar_id, echo.local_track_id, at, HOLD
+                ):
                     rivals[i, k] = np.inf
         pairs = associate(rivals, gate=GATE)
         for i, k in pairs.pairs:
-            self._meet_echo(antenna, heard[free[k]], contacts[i])
+            self._meet_echo(antenna, free[k], contacts[i])
         for k in pairs.unpaired_observations:
-            self._meet_echo(antenna, heard[free[k]], None)
+            self._meet_echo(antenna, free[k], None)
+
+    def _owned_echoes(
+        self, heard: list[RadarObservation]
+    ) -> tuple[list[tuple[Contact, RadarObservation]], list[RadarObservation]]:
+        """Echoes of radar tracks that belong to a contact, and the others."""
+        kept: list[tuple[Contact, RadarObservation]] = []
+        free: list[RadarObservation] = []
+        for echo in heard:
+            owner = self._owner.get(echo.local_track_id)
+            contact = None if owner is None else self._contacts.get(owner)
+            if contact is None:
+                free.append(echo)
+            else:
+                kept.append((contact, echo))
+        return kept, free
+
+    def _keep_echoes(
+        self,
+        antenna: Antenna,
+        at: datetime,
+        kept: list[tuple[Contact, RadarObservation]],
+    ) -> None:
+        """Update all that fit at once; what turned, came late or misfits, singly."""
+        once = {contact.track_id: (contact, echo) for contact, echo in kept}
+        together = [(c, e) for c, e in once.values() if c.at <= at]
+        done = self._update_together(antenna, at, together)
+        for contact, echo in kept:
+            if echo.local_track_id not in done:
+                cost = self._echo_costs(antenna, at, [contact], [echo])[0, 0]
+                self._keep_echo(antenna, contact, echo, float(cost))
+
+    def _update_together(
+        self,
+        antenna: Antenna,
+        at: datetime,
+        pairs: list[tuple[Contact, RadarObservation]],
+    ) -> set[LocalTrackId]:
+        """Update contacts by one echo each; says whose echoes were taken."""
+        if not pairs:
+            return set()
+        dt = np.array([(at - c.at).total_seconds() for c, _ in pairs])
+        x, cov = predict(
+            np.stack([c.belief.x for c, _ in pairs]),
+            np.stack([c.belief.cov for c, _ in pairs]),
+            dt,
+            np.array([c.q for c, _ in pairs]),
+        )
+        cross = carry_many(np.stack([c.belief.cross for c, _ in pairs]), dt)
+        sight = antenna.echo(x[:, :2])
+        polar, variances = antenna.heard_many([echo for _, echo in pairs])
+        off = apart(polar, sight.polar)
+        s = sight.slopes @ cov[:, :2, :2] @ sight.slopes.transpose(0, 2, 1)
+        s += _along_hull(sight.slopes, np.array([c.hull_m for c, _ in pairs]))
+        s[:, [0, 1], [0, 1]] += variances
+        costs = np.einsum("ni,nij,nj->n", off, np.linalg.inv(s), off)
+        x, cov, cross = update_many((x, cov, cross), off, sight.slopes, s)
+        fits = (costs <= STICKY_GATE) & (np.hypot(x[:, 2], x[:, 3]) <= FASTEST_MPS)
+        done: set[LocalTrackId] = set()
+        for i in np.flatnonzero(fits):
+            contact, echo = pairs[i]
+            contact.judge_manoeuvre(float(costs[i]) / 2)
+            contact.belief = Belief(x=x[i], cov=cov[i], cross=cross[i])
+            contact.at = at
+            contact.simulated |= self._is_made(echo)
+            contact.seen_by_radar(echo)
+            done.add(echo.local_track_id)
+        return done
 
     def _antenna(self, observation: RadarObservation) -> Antenna:
         if self._plane is None:
@@ -562,9 +642,7 @@ class Fusion:
         echo = antenna.echo(x[:, :2])
         s = echo.slopes @ cov[:, :2, :2] @ echo.slopes.transpose(0, 2, 1)
         s += _along_hull(echo.slopes, np.array([c.hull_m for c in contacts]))
-        polar, variances = (
-            np.stack(part) for part in zip(*map(antenna.heard, heard), strict=True)
-        )
+        polar, variances = antenna.heard_many(heard)
         return _distances2(apart(polar[None], echo.polar[:, None]), s, variances)
 
     def _keep_echo(
@@ -659,7 +737,13 @@ class Fusion:
             contact is None
             or _distance2(contact, said.observed_at, place, std_m) > STICKY_GATE
         ):
-            contact = self._found(self._wide_belief(place, 10.0 * std_m), said)
+            known = any(c.mmsi == said.mmsi for c in self._contacts.values())
+            retired = None if known else self._retired.pop(said.mmsi, None)
+            contact = self._found(
+                self._wide_belief(place, 10.0 * std_m),
+                said,
+                name=None if retired is None else retired[0],
+            )
         self._apply_ais(contact, said, place, std_m)
 
     def _apply_ais(
@@ -691,7 +775,14 @@ class Fusion:
         self._cross(now)
         self._merge_duplicates(now)
         for track_id in [t for t, c in self._contacts.items() if c.is_over(now)]:
-            del self._contacts[track_id]
+            gone = self._contacts.pop(track_id)
+            if gone.mmsi is not None:
+                self._retired[gone.mmsi] = track_id, gone.last_seen_at
+        self._retired = {
+            mmsi: one
+            for mmsi, one in self._retired.items()
+            if now - one[1] < NAMES_LAST
+        }
         self._owner = {k: t for k, t in self._owner.items() if t in self._contacts}
         self._owned = {k: t for k, t in self._owned.items() if t in self._contacts}
         self._newcomers = {
@@ -845,12 +936,34 @@ def _near(contacts: list[Contact], now: datetime) -> list[tuple[Contact, Contact
         dt,
         np.array([c.q for c in contacts]),
     )
-    off = x[:, None, :2] - x[None, :, :2]
     spread = cov[:, 0, 0] + cov[:, 1, 1]
+    rows, columns = _near_pairs(x[:, :2], spread)
+    off2 = ((x[rows, :2] - x[columns, :2]) ** 2).sum(axis=1)
     # What two tracks share may at most double the doubt between them.
-    reach2 = 2.0 * GATE_4 * (spread[:, None] + spread[None, :])
-    rows, columns = np.nonzero(np.triu((off**2).sum(axis=2) <= reach2, 1))
-    return [(contacts[i], contacts[j]) for i, j in zip(rows, columns, strict=True)]
+    near = off2 <= 2.0 * GATE_4 * (spread[rows] + spread[columns])
+    pairs = zip(rows[near].tolist(), columns[near].tolist(), strict=True)
+    return [(contacts[i], contacts[j]) for i, j in sorted(pairs)]
+
+
+def _near_pairs(places: FloatArray, spread: FloatArray) -> tuple[IntArray, IntArray]:
+    """Row and column (row below column) of pairs that may be near enough.
+
+    Most tracks are sharp and have few neighbours; the doubtful ones, whose gates reach
+    far, are held against all.
+    """
+    sharp = spread <= 9.0 * np.median(spread)
+    some, wide = np.flatnonzero(sharp), np.flatnonzero(~sharp)
+    reach_m = float(np.sqrt(4.0 * GATE_4 * spread[some].max()))
+    tree = cKDTree(places[some])
+    pairs = some[tree.query_pairs(reach_m, output_type="ndarray").reshape(-1, 2)]
+    everybody = np.arange(len(spread))
+    far = np.stack(
+        [np.repeat(wide, len(spread)), np.tile(everybody, len(wide))], axis=1
+    )
+    # Two wide ones would be found twice.
+    far = far[(far[:, 0] < far[:, 1]) | sharp[far[:, 1]]]
+    found = np.sort(np.concatenate([pairs, far]), axis=1)
+    return found[:, 0], found[:, 1]
 
 
 def _agree(a: Belief, b: Belief) -> bool:
