@@ -103,7 +103,7 @@ def test_boats_that_part_keep_their_names():
         tracks = fusion.picture(NOON + timedelta(seconds=t)).tracks
         if t in (60, 298):
             names[t] = [
-                min(tracks, key=lambda s, p=p: inverse(s.position, p)[0]).track_id
+                min((inverse(s.position, p)[0], s.track_id) for s in tracks)[1]
                 for p in places.values()
             ]
 

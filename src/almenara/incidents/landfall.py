@@ -132,6 +132,8 @@ def run_to_shore(
     landed = shore.on_land(state[:, :2])
     after_s = np.where(landed, 0.0, np.nan)
     places = np.where(landed[:, None], state[:, :2], np.nan)
+    # Who has not gone as far as the shore was from its start cannot have met it.
+    clear_m = np.where(landed, 0.0, shore.away_m(state[:, :2]))
     kick = np.linalg.cholesky(
         noise * np.array([[step_s**3 / 3, step_s**2 / 2], [step_s**2 / 2, step_s]])
     )
@@ -140,7 +142,8 @@ def run_to_shore(
         drawn = rng.standard_normal((count, 2, 2)) @ kick.T
         state[:, :2] += step_s * state[:, 2:] + drawn[:, :, 0]
         state[:, 2:] += drawn[:, :, 1]
-        going = np.flatnonzero(~landed)
+        gone_m = np.hypot(*(state[:, :2] - start[:, :2]).T)
+        going = np.flatnonzero(~landed & (gone_m >= clear_m))
         hits = going[shore.on_land(state[going, :2])]
         if len(hits):
             share = _where_it_lands(before[hits], state[hits, :2], shore)

@@ -96,6 +96,17 @@ class Shore:
             )
         return result
 
+    def away_m(self, east_north_m: FloatArray) -> FloatArray:
+        """Distance of each point (n, 2) of the plane from the nearest shore line."""
+        if self.index is None or not len(east_north_m):
+            return np.full(len(east_north_m), np.inf)
+        points = shapely.points(east_north_m)
+        near = np.asarray(self.index.nearest(points), dtype=np.int64)
+        result: FloatArray = shapely.distance(
+            np.array(self.lines, dtype=object)[near], points
+        )
+        return result
+
     def chainage(self, east_north_m: FloatArray) -> tuple[IntArray, FloatArray]:
         """Ring, and way along it, of the shore nearest to each point (n, 2)."""
         if self.index is None or not len(east_north_m):

@@ -3,7 +3,7 @@
 Seen from the middle of the baseline, a point straight ahead. A plan needs no more; a
 live fix is the filters' business.
 
-Source: docs/design/tracking.md, "Planning"; error propagation of two bearings.
+Source: docs/design/georeferencing.md, "Two bearings".
 """
 
 import math
