@@ -176,7 +176,7 @@ async def _built(  # long: one line per part, in the order they need each other
         zones=zones,
         lines=config.lines,
         havens=config.havens,
-        shore=_land(),
+        shore=offline_land(),
         clock=clock,
         new_id=_track_names(clock),
         limits=limits,
@@ -354,7 +354,7 @@ def _loopback_ports(stations: tuple[Station, ...]) -> frozenset[int]:
     return frozenset(port for url in urls if (port := urlsplit(url).port) is not None)
 
 
-def _land() -> Land:
+def offline_land() -> Land:
     """The shore that the rules judge by: every outer ring of the offline coast."""
     coast = json.loads(COAST.read_text("utf-8"))
     rings: list[list[Position]] = []

@@ -111,6 +111,21 @@ def simulate(
 
 
 @app.command()
+def replay(
+    rule: Annotated[list[str], typer.Option("--rule", help="May be repeated.")],
+    start: Annotated[str, typer.Option("--from", help="As 2026-03-01T12:00:00Z.")],
+    end: Annotated[str, typer.Option("--to", help="Likewise; not included.")],
+    config: ConfigFile = None,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Ask rules again about kept tracks: what they would have told. Raises nothing."""
+    from almenara.node.cli import replaying
+
+    replaying.replay(rule, start, end, config, as_json=as_json)
+
+
+@app.command()
 def version() -> None:
     """Say which Almenara this is."""
     from importlib.metadata import version as installed
