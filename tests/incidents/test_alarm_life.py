@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from almenara.core.ids import AlarmId, PersonId
@@ -183,6 +183,7 @@ def test_eleven_alarms_over_an_hour_are_no_flood():
     assert not is_flood(spread, NOON + HOUR)
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from almenara.core.values import Position
@@ -119,6 +119,7 @@ def test_the_same_state_gives_the_same_answer():
     assert predict_landfall(boat, SHORE) == predict_landfall(boat, SHORE)
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(-1e6, 1e6), min_size=5, max_size=200))
 def test_no_shorter_span_holds_so_many(numbers):
     ordered = np.sort(np.array(numbers))

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from almenara.planning.baseline import crossing_error
@@ -171,6 +171,7 @@ def test_air_that_nobody_measured_is_said_to_be_unknown():
     assert best_case.range_m >= asked().range_m
 
 
+@settings(deadline=None)
 @given(
     height_m=st.floats(1.0, 500.0),
     visibility_m=st.floats(100.0, 1e5),

@@ -4,7 +4,7 @@ import math
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from almenara.core.ids import ReceiverId
@@ -216,6 +216,7 @@ def test_other_categories_are_counted_and_passed_over():
     assert decoder.counters.other_category == 1
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=30))
 def test_blocks_cut_anywhere_are_put_together(sizes):
     stream = b"".join([block(48, CAT_048), block(10, CAT_010), block(62, cat_062())])
@@ -228,6 +229,7 @@ def test_blocks_cut_anywhere_are_put_together(sizes):
     assert reader.dropped_bytes == 0
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=400))
 def test_noise_costs_a_counter_and_never_an_exception(noise):
     decoder, reader = AsterixDecoder(RADAR), BlockReader()
@@ -240,6 +242,7 @@ def test_noise_costs_a_counter_and_never_an_exception(noise):
     assert reader.feed(b"") == []
 
 
+@settings(deadline=None)
 @given(at=st.integers(0, 80), byte=st.integers(0, 255))
 def test_one_wrong_octet_never_breaks_the_next_block(at, byte):
     good = block(62, cat_062())

@@ -1,7 +1,7 @@
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from almenara.core.ids import ReceiverId
@@ -67,6 +67,7 @@ def test_what_means_nothing_here_is_counted(body):
     assert sentences.counters.ignored == 1
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(max_size=8), max_size=20))
 def test_any_fields_are_read_or_counted(fields):
     sentences = RadarSentences(ReceiverId("radar-1"))

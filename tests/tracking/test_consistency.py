@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from almenara.core.coast import Camera
@@ -175,6 +175,7 @@ def test_many_carried_at_once_are_many_carried_singly():
         assert carried == pytest.approx(carry(cross[i], float(dt[i])))
 
 
+@settings(deadline=None)
 @given(
     places=st.lists(
         st.tuples(st.floats(-2e4, 2e4), st.floats(-2e4, 2e4), st.floats(1.0, 2000.0)),
