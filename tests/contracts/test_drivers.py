@@ -15,6 +15,7 @@ from almenara.core.ais import AisReport
 from almenara.core.errors import StationError, StationUnreachableError
 from almenara.core.ids import ReceiverId, StationId, StreamId
 from almenara.core.media import Packet
+from almenara.core.radar import RadarReport
 from almenara.node.clock import SystemClock
 from almenara.simulation.clip import Clip
 from almenara.simulation.rtsp_server import RtspServer
@@ -22,9 +23,11 @@ from almenara.stations import Driver, Report
 from almenara.stations.addresses import AddressPolicy
 from almenara.stations.drivers.ais import AisFileDriver, AisTcpDriver
 from almenara.stations.drivers.file import FileDriver
+from almenara.stations.drivers.radar import RadarDriver
 from almenara.stations.drivers.rtsp import RtspDriver
 from tests.stations.cameras import camera
 from tests.stations.pictures import clip
+from tests.stations.test_asterix import CAT_048, block
 from tests.stations.test_file import film
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
@@ -93,7 +96,27 @@ async def ais_file(folder: Path) -> AsyncIterator[Driver]:
     )
 
 
-every_driver = pytest.mark.parametrize("make", [rtsp, file, ais_tcp, ais_file])
+@asynccontextmanager
+async def radar_tcp(_: Path) -> AsyncIterator[Driver]:
+    async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            writer.write(block(48, CAT_048))
+            await writer.drain()
+            await asyncio.sleep(0.01)
+
+    async with camera(serve) as port:
+        yield RadarDriver(
+            radar_id=ReceiverId("r"),
+            station_id=MAST,
+            url=f"tcp://127.0.0.1:{port}",
+            policy=allowing(port),
+            clock=SystemClock(),
+        )
+
+
+every_driver = pytest.mark.parametrize(
+    "make", [rtsp, file, ais_tcp, ais_file, radar_tcp]
+)
 
 
 async def take(driver: Any, count: int) -> list[Report]:
@@ -134,13 +157,16 @@ async def test_every_report_is_whole(make, tmp_path: Path):
         if isinstance(report, AisReport):
             assert report.mmsi == 227006760
             continue
+        if isinstance(report, RadarReport):
+            assert report.range_m == 18_520.0
+            continue
         assert report.nal_units
         assert report.size_bytes > 0
         assert not any(unit.startswith(b"\x00\x00") for unit in report.nal_units)
         assert report.format.width_px > 0
         assert len(report.format.parameter_sets) >= 2
         assert abs(report.captured_at - report.received_at) < timedelta(seconds=3)
-    assert isinstance(taken[0], AisReport) or taken[0].is_key
+    assert isinstance(taken[0], AisReport | RadarReport) or taken[0].is_key
 
 
 @every_driver

@@ -20,6 +20,7 @@ from almenara.stations.bitstream import (
     split_length_prefixed,
 )
 from almenara.stations.credentials import Credentials, authorization, read_challenge
+from almenara.stations.drivers.radar import RadarEar
 from almenara.stations.drivers.rtp import Depacketizer, read_control
 from almenara.stations.drivers.rtsp_wire import (
     MAX_BODY_BYTES,
@@ -33,6 +34,8 @@ from almenara.stations.timeline import Timeline
 from tests.conftest import NOON
 from tests.stations.cameras import reply, rtp, sdp
 from tests.stations.pictures import clip
+from tests.stations.test_asterix import CAT_010, CAT_048, block, cat_062
+from tests.stations.test_radar_sentences import said as radar_said
 
 EFFORT = settings(
     max_examples=int(os.environ.get("ALMENARA_FUZZ", "150")), deadline=None
@@ -261,3 +264,26 @@ def test_any_media_clock_gives_growing_decoding_times(
         assert last is None or told.dts_90k > last
         assert abs(told.captured_at - at) <= timedelta(seconds=5)
         last = told.dts_90k
+
+
+RADAR = [
+    block(48, CAT_048, CAT_048),
+    block(10, CAT_010),
+    block(62, cat_062()),
+    radar_said("RATTM,07,5.00,123.4,T,10.0,270.0,T,1.0,2.0,N,,T,,,A") + b"\r\n",
+    radar_said("RATLL,12,3600.600,N,00536.000,W,,,T,") + b"\r\n",
+]
+
+
+@EFFORT
+@given(pieces=st.lists(st.one_of(st.binary(max_size=200), hurt(RADAR)), max_size=8))
+def test_radar(pieces: list[bytes]):
+    stream, datagrams = RadarEar(ReceiverId("r")), RadarEar(ReceiverId("r"))
+    for piece in pieces:
+        for report in [
+            *stream.hear(piece, NOON),
+            *datagrams.hear_datagram(piece, NOON),
+        ]:
+            assert report.position is not None or report.range_m is not None
+            assert report.range_m is None or 0.0 <= report.range_m < 1e6
+            assert abs(report.measured_at - NOON) <= timedelta(seconds=31)

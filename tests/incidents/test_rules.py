@@ -9,13 +9,14 @@ from almenara.core.values import CountRange
 from almenara.detection import Condition, ObjectClass
 from almenara.incidents.alarm import Priority, SubjectKind
 from almenara.incidents.distress import DistressWatch
+from almenara.incidents.doubts import CameraFacts
 from almenara.incidents.rules import (
-    CameraFacts,
     adrift,
     camera_blind,
     camera_silent,
     closing_on_coast,
     distress_device,
+    distress_text,
     judge,
     zone_entered,
 )
@@ -204,6 +205,7 @@ def device(**changes) -> AisReport:
         (device(mmsi=972000001), Priority.EMERGENCY),
         (device(mmsi=974000001, message_type=14, text="EPIRB TEST"), Priority.CAUTION),
         (device(navigation_status=15), Priority.CAUTION),
+        (device(navigation_status=15, text="SART ACTIVE"), Priority.EMERGENCY),
     ],
 )
 def test_a_distress_device_is_an_emergency_unless_it_says_it_is_a_test(
@@ -214,7 +216,48 @@ def test_a_distress_device_is_an_emergency_unless_it_says_it_is_a_test(
     assert alert is not None
     assert alert.priority is priority
     assert alert.is_rescue is (priority is Priority.EMERGENCY)
-    assert keys(alert) == ["distress.device"]
+    assert keys(alert)[0] == "distress.device"
+    assert ("distress.no_position" in keys(alert)) is (report.position is None)
+
+
+@pytest.mark.parametrize(
+    "text", ["MAYDAY MAYDAY", "sos engine dead", "PAN-PAN PAN-PAN", "WE ARE SINKING"]
+)
+def test_a_ship_that_calls_for_help_is_an_alarm_and_a_rescue(text):
+    alert = distress_text(device(mmsi=224000001, message_type=14, text=text))
+
+    assert alert is not None
+    assert alert.is_rescue
+    assert alert.priority is Priority.ALARM
+    assert alert.subject.id == "mmsi:224000001"
+
+
+@pytest.mark.parametrize(
+    "text", [None, "", "GALE WARNING", "PANAMA BOUND", "COMPANY", "SOSA MARIA"]
+)
+def test_words_that_only_look_like_a_call_are_none(text):
+    assert distress_text(device(mmsi=224000001, message_type=14, text=text)) is None
+
+
+def test_a_drill_is_marked_and_still_heard():
+    alert = distress_text(
+        device(mmsi=224000001, message_type=14, text="MAYDAY DRILL ONLY")
+    )
+
+    assert alert is not None
+    assert "distress.says_drill" in keys(alert)
+    assert alert.priority is Priority.ALARM
+
+
+def test_nothing_a_caller_sends_later_takes_the_call_back():
+    watch = DistressWatch()
+    watch = watch.heard(device(mmsi=224000001, message_type=14, text="MAYDAY"))
+    watch = watch.heard(device(mmsi=224000001, message_type=14, text="ALL WELL"))
+    watch = watch.heard(device(mmsi=224000001, position=ORIGIN))
+    (alert,) = watch.alerts(NOON)
+
+    assert alert.rule == "distress_text"
+    assert alert.position == ORIGIN
 
 
 def test_an_ordinary_ship_is_no_distress_device():

@@ -45,7 +45,11 @@ def test_a_boat_that_crosses_is_one_alarm_with_all_its_reasons():
 
     (alarm,) = watch.alarms.values()
     assert [round(at) for at, _ in watch.rang] == [5]
-    assert [a.rule for a in alarm.alerts] == ["closing_on_coast", "zone_entered"]
+    assert [a.rule for a in alarm.alerts] == [
+        "closing_on_coast",
+        "predicted_landfall",
+        "zone_entered",
+    ]
     assert alarm.state is AlarmState.UNACKNOWLEDGED
 
 
@@ -61,7 +65,14 @@ def test_half_an_hour_of_ordinary_traffic_is_quiet():
 
     def traffic(t: float) -> list[SystemTrack]:
         return [
-            track(t, track_id=TrackId("ferry"), velocity=(0, 15.0), north_m=-40_000),
+            track(
+                t,
+                track_id=TrackId("ferry"),
+                velocity=(0, 15.0),
+                north_m=-40_000,
+                mmsi=224000002,
+                length_m=90.0,
+            ),
             track(
                 t,
                 track_id=TrackId("tanker"),

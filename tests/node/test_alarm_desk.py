@@ -16,7 +16,7 @@ from almenara.core.labels import Labels
 from almenara.core.time import ManualClock
 from almenara.evidence.audit import AuditEntry
 from almenara.incidents.alarm import Alarm, AlarmState, Alert, Priority, Subject
-from almenara.node.alarm_desk import AlarmDesk
+from almenara.node.alarm_desk import ESCALATED, AlarmDesk
 from almenara.node.store.alarms import SqlAlarmDesk, Step
 from almenara.node.store.audit import SqlAuditLog
 from almenara.node.store.database import Store, open_store
@@ -229,3 +229,28 @@ async def test_the_judge_goes_on_when_the_store_does_not(kept, clock: ManualCloc
 
     assert (await only(desk)).version == 1
     assert len(await kept.trail((await only(desk)).alarm_id)) == 1
+
+
+async def test_announcements_say_when_they_were_answered(desk, kept: Breakable):
+    await judged(desk, SEEN)
+    found = await only(desk)
+    await desk.acknowledge(found.alarm_id, version=1, entry=act(NOON + SOON))
+    await judged(desk, SEEN, DRIFT, at=NOON + 2 * SOON)
+
+    first, second = await kept.announcements(NOON, NOON + timedelta(hours=1))
+
+    assert (first.at, first.acknowledged_at) == (NOON, NOON + SOON)
+    assert (second.at, second.acknowledged_at) == (NOON + 2 * SOON, None)
+    assert second.priority is Priority.ALARM
+    later = NOON + timedelta(hours=1)
+    assert await kept.announcements(later, later + SOON) == ()
+
+
+async def test_an_emergency_that_nobody_answers_is_escalated(desk):
+    grave = replace(SEEN, priority=Priority.EMERGENCY, is_rescue=True)
+    before = ESCALATED.labels("outside")._value.get()  # noqa: SLF001 -- its only door
+    await judged(desk, grave)
+    await judged(desk, grave, at=NOON + timedelta(seconds=61))
+    await judged(desk, grave, at=NOON + timedelta(seconds=62))
+
+    assert ESCALATED.labels("outside")._value.get() == before + 1  # noqa: SLF001

@@ -66,6 +66,8 @@ def test_help_names_every_verb(almenara):
         "station",
         "user",
         "audit",
+        "alarm",
+        "track",
     ):
         assert f" {verb} " in done.stdout
 
@@ -286,3 +288,26 @@ def test_a_full_disk_is_said_in_one_line_with_the_cure():
     assert done.exit_code == 1
     assert len(done.output.splitlines()) == 1
     assert "the disk is full; free space" in done.output
+
+
+def test_alarms_are_listed_and_their_load_is_counted(almenara):
+    listed = almenara("alarm", "list", "--json")
+    load = almenara("alarm", "kpi", "--json", "--days", "7")
+    gone = almenara("alarm", "ack", "A1", "--version", "1")
+
+    assert json.loads(listed.stdout) == []
+    assert json.loads(load.stdout)["announcements"] == 0
+    assert gone.returncode == 1
+    assert "no such alarm" in gone.stderr
+
+
+def test_looks_are_located_and_a_wrong_line_is_named(almenara, tmp_path):
+    (tmp_path / "looks.jsonl").write_text('{"camera": "x", "x_px": 1, "y_px": 2}\n')
+    done = almenara("track", "locate", "looks.jsonl")
+
+    assert done.returncode == 1
+    assert "looks.jsonl:1" in done.stderr
+    assert (
+        "camera"
+        in json.loads(almenara("track", "schema").stdout)["locate"]["properties"]
+    )

@@ -11,7 +11,13 @@ from typing import cast
 import pytest
 
 from almenara.core.ais import AisReport
-from almenara.core.coast import AisReceiver, Camera, Profile, Station, Stream
+from almenara.core.coast import (
+    Camera,
+    Profile,
+    Sensor,
+    Station,
+    Stream,
+)
 from almenara.core.errors import AddressRefusedError
 from almenara.core.ids import CameraId, ReceiverId, StationId, StreamId
 from almenara.core.media import Packet
@@ -131,7 +137,7 @@ class Coast:
     def _make(
         self,
         station: Station,
-        sensor: Camera | AisReceiver,
+        sensor: Sensor,
         stream_id: StreamId | None,
     ) -> Driver:
         del station, sensor

@@ -26,6 +26,10 @@ url = "rtsp://192.0.2.10:554/main"
 
 [station.tarifa.receiver.tarifa-ais]
 url = "tcp://192.0.2.11:10110"
+
+[station.tarifa.radar.tarifa-radar]
+url = "udp://192.0.2.12:8600"
+azimuth_std_deg = 0.25
 """
 SECOND = GOOD.replace("station.tarifa", "station.bolonia").replace("192.0.2", "192.0.3")
 STREAM = '[[station.tarifa.camera.tarifa-day.stream]]\nprofile = "{}"\nurl = "{}"\n'
@@ -43,6 +47,8 @@ def test_what_is_written_is_read_back():
     assert parse_stations("again", write_stations(stations)) == stations
     assert stations[0].cameras[0].main.url == "rtsp://192.0.2.10:554/main"
     assert stations[0].cameras[0].pose.position == stations[0].position
+    assert stations[0].radars[0].azimuth_std_deg == 0.25
+    assert stations[0].radars[0].position == stations[0].position
 
 
 def test_every_new_stream_gets_a_name_of_its_own():
@@ -81,7 +87,8 @@ BAD = {
     ),
     "web page": (GOOD.replace("rtsp://", "http://"), "stream.0.url", "rtsp:"),
     "receiver over rtsp": (GOOD.replace("tcp://", "rtsp://"), "tarifa-ais.url", "tcp:"),
-    "defined twice": (GOOD + GOOD, "st.toml:21", "Mend this line"),
+    "radar by file": (GOOD.replace("udp://", "file:/"), "tarifa-radar.url", "udp:"),
+    "defined twice": (GOOD + GOOD, "st.toml:25", "Mend this line"),
 }
 
 

@@ -87,7 +87,11 @@ async def test_a_slow_small_boat_closing_on_the_coast_joins_its_own_alarm(tmp_pa
 
         (alarm,) = await story.alarms()
         assert alarm.alarm_id == first.alarm_id
-        assert rules(alarm) == {"zone_entered", "closing_on_coast"}
+        assert rules(alarm) == {
+            "zone_entered",
+            "closing_on_coast",
+            "predicted_landfall",
+        }
         assert len(await story.rang(alarm)) == 1
         closing = next(a for a in alarm.alerts if a.rule == "closing_on_coast")
         said = {reason.key: reason.values for reason in closing.because}

@@ -129,6 +129,24 @@ def test_a_distress_device_is_known_by_its_number_and_its_words():
     assert report.text == "SART ACTIVE"
 
 
+@pytest.mark.parametrize(("mmsi", "status"), [(970123456, 15), (224000001, None)])
+def test_status_15_means_a_test_of_a_device_and_nothing_of_a_ship(mmsi, status):
+    report = said(type=1, mmsi=mmsi, status=15, lat=36.0, lon=-5.5)
+
+    assert report is not None
+    assert report.navigation_status == status
+
+
+@pytest.mark.parametrize("kind", [1, 2, 3, 4, 9, 18, 19, 21, 27])
+def test_every_message_with_a_place_is_a_report_with_one(kind: int):
+    report = said(type=kind, msg_type=kind, lat=36.0, lon=-5.5)
+
+    assert report is not None
+    assert report.message_type == kind
+    assert report.position is not None
+    assert report.position.latitude_deg == pytest.approx(36.0, abs=1e-3)
+
+
 def test_a_base_station_speaks_and_a_channel_order_does_not():
     base = said(type=4, lat=36.0, lon=-5.5)
     assert base is not None

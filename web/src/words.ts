@@ -40,6 +40,23 @@ export function rule(name: string): string {
     case "silent": case "camera_silent": return t("rule", "Camera silent");
     case "blind": case "camera_blind": return t("rule", "Camera blind");
     case "distress": case "distress_device": return t("rule", "Distress device heard");
+    case "distress_text": return t("rule", "Call for help by AIS");
+    case "line_crossed": return t("rule", "Line crossed");
+    case "fast_boat": return t("rule", "Fast boat");
+    case "loitering": return t("rule", "Contact without progress");
+    case "landing": return t("rule", "Landing outside a harbour");
+    case "launch": return t("rule", "Start from the shore");
+    case "predicted_landfall": return t("rule", "Landfall predicted");
+    case "vanished": return t("rule", "Craft vanished");
+    case "overdue": return t("rule", "Craft overdue");
+    case "rendezvous": return t("rule", "Contacts alongside");
+    case "convoy": return t("rule", "Contacts in convoy");
+    case "camera_degraded": return t("rule", "Camera dimmed");
+    case "ais_duplicate": return t("rule", "AIS number used twice");
+    case "ais_teleport": return t("rule", "AIS position jumped");
+    case "ais_jammed": return t("rule", "AIS disturbed in an area");
+    case "ais_silent": return t("rule", "AIS fell silent");
+    case "ais_remote": return t("rule", "AIS heard from too far");
     default: return fmt.isolate(name);
   }
 }
@@ -80,9 +97,128 @@ export function reason({ key, values }: Reason): string {
       return t("reason", "distress device {kind}, MMSI {mmsi}", {
         kind: isolated(values.kind), mmsi: isolated(values.mmsi),
       });
+    case "distress.text":
+      return t("reason", "AIS number {mmsi} sends: {text}", {
+        mmsi: isolated(values.mmsi), text: fmt.isolateAny(s(values, "text") ?? ""),
+      });
+    case "distress.no_position":
+      return t("reason", "no position; heard by receiver {receiver}", { receiver: isolated(values.receiver) });
+    case "distress.says_drill": return t("reason", "calls itself a drill");
     case "seen.by": return t("reason", "seen by {count} sensors", { count: fmt.number(n(values, "count")) });
-    default: return fmt.isolate(key);
+    default: return wayReason(key, values) ?? aisReason(key, values) ?? fmt.isolate(key);
   }
+}
+
+function wayReason(key: string, values: Numbers): string | null {
+  switch (key) {
+    case "line.crossed":
+      return t("reason", "crossed line {line} {direction} at {time}", {
+        line: s(values, "line"), direction: lineDirection(s(values, "direction")), time: instant(values.at),
+      });
+    case "fast.speed":
+      return t("reason", "fast: {speed} (probability {probability})", {
+        speed: fmt.speed(n(values, "speed_mps"), n(values, "speed_std_mps")),
+        probability: fmt.percent(n(values, "probability")),
+      });
+    case "fast.to_shore": {
+      const [low, high] = [n(values, "minutes_low"), n(values, "minutes_high")];
+      return t("reason", "could reach the shore in {minutes}", {
+        minutes: low === null || high === null ? fmt.minutes(low ?? high) : fmt.minutesRange(low, high),
+      });
+    }
+    case "loiter.path":
+      return t("reason", "went {path}, got {net} from where it was", {
+        path: fmt.distance(n(values, "path_m")), net: fmt.distance(n(values, "net_m")),
+      });
+    case "loiter.minutes":
+      return t("reason", "without progress for {minutes}", { minutes: fmt.minutes(n(values, "minutes")) });
+    case "landing.at": return t("reason", "met the shore at {time}", { time: instant(values.at) });
+    case "landing.from":
+      return t("reason", "came from {distance} out", { distance: fmt.distance(n(values, "distance_m")) });
+    case "launch.at": return t("reason", "left the shore, noticed at {time}", { time: instant(values.at) });
+    case "launch.distance":
+      return t("reason", "{distance} from the shore by now", { distance: fmt.distance(n(values, "distance_m")) });
+    case "landfall.when":
+      return t("reason", "landfall between {earliest} and {latest}", {
+        earliest: instant(values.earliest), latest: instant(values.latest),
+      });
+    case "landfall.probability":
+      return t("reason", "landfall within {hours} h: probability {probability}", {
+        hours: fmt.number(n(values, "hours")), probability: fmt.percent(n(values, "probability")),
+      });
+    case "landfall.stretch":
+      return t("reason", "along {stretch} of shore from {place}", {
+        stretch: fmt.distance(n(values, "stretch_m")), place: place(values),
+      });
+    case "vanished.last_seen": case "overdue.last_seen":
+      return t("reason", "last seen at {time}", { time: instant(values.at) });
+    case "vanished.looks":
+      return t("reason", "missed in {count} looks of {cameras}", {
+        count: fmt.number(n(values, "count")), cameras: isolated(values.cameras),
+      });
+    case "vanished.known":
+      return t("reason", "had been known for {minutes}", { minutes: fmt.minutes(n(values, "minutes")) });
+    case "overdue.expected":
+      return t("reason", "expected by {time}, {minutes} late", {
+        time: instant(values.latest), minutes: fmt.minutes(n(values, "minutes")),
+      });
+    case "rendezvous.with":
+      return t("reason", "alongside {contact} at {distance} for {minutes}", {
+        contact: isolated(values.contact), distance: fmt.distance(n(values, "distance_m")),
+        minutes: fmt.minutes(n(values, "minutes")),
+      });
+    case "convoy.members": return t("reason", "together: {contacts}", { contacts: isolated(values.contacts) });
+    case "convoy.minutes":
+      return t("reason", "in convoy for {minutes}", { minutes: fmt.minutes(n(values, "minutes")) });
+    default: return null;
+  }
+}
+
+function aisReason(key: string, values: Numbers): string | null {
+  switch (key) {
+    case "degraded.camera":
+      return t("reason", "picture is {condition} for {minutes}", {
+        condition: condition(s(values, "condition")), minutes: fmt.minutes(n(values, "minutes")),
+      });
+    case "degraded.covered": return t("reason", "also covered by {cameras}", { cameras: isolated(values.cameras) });
+    case "ais.duplicate":
+      return t("reason", "AIS number {mmsi} in two places {distance} apart", {
+        mmsi: isolated(values.mmsi), distance: fmt.distance(n(values, "apart_m")),
+      });
+    case "ais.teleport":
+      return t("reason", "AIS number {mmsi} jumped {distance} in {minutes}", {
+        mmsi: isolated(values.mmsi), distance: fmt.distance(n(values, "apart_m")),
+        minutes: fmt.minutes(n(values, "minutes")),
+      });
+    case "ais.jammed":
+      return t("reason", "{count} ships jumped together at receiver {receiver}", {
+        count: fmt.number(n(values, "ships")), receiver: isolated(values.receiver),
+      });
+    case "ais.silent":
+      return t("reason", "AIS number {mmsi} silent for {minutes} while others are heard", {
+        mmsi: isolated(values.mmsi), minutes: fmt.minutes(n(values, "minutes")),
+      });
+    case "ais.remote":
+      return t("reason", "AIS number {mmsi} says it is {distance} away", {
+        mmsi: isolated(values.mmsi), distance: fmt.distance(n(values, "apart_m")),
+      });
+    default: return null;
+  }
+}
+
+function lineDirection(value: string | null): string | null {
+  switch (value) {
+    case "leftward": return t("line direction", "to the left");
+    case "rightward": return t("line direction", "to the right");
+    default: return value;
+  }
+}
+
+function place(values: Numbers): string | null {
+  const [latitude, longitude] = [n(values, "latitude_deg"), n(values, "longitude_deg")];
+  return latitude === null || longitude === null
+    ? null
+    : fmt.position({ latitude_deg: latitude, longitude_deg: longitude });
 }
 
 const isolated = (value: number | string | null | undefined): string | null =>
@@ -99,6 +235,14 @@ export function unknownFact(key: string): string {
     case "length": return t("unknown fact", "length");
     case "ais": return t("unknown fact", "AIS");
     case "class": return t("unknown fact", "class");
+    case "shore": return t("unknown fact", "distance to shore");
+    case "havens": return t("unknown fact", "harbours and anchorages");
+    case "course_kept": return t("unknown fact", "whether it keeps its course");
+    case "sea_state": return t("unknown fact", "sea state");
+    case "water_temperature": return t("unknown fact", "water temperature");
+    case "purpose": return t("unknown fact", "purpose");
+    case "cause": return t("unknown fact", "cause");
+    case "other_cover": return t("unknown fact", "who else sees there");
     default: return fmt.isolate(key);
   }
 }

@@ -10,6 +10,9 @@ from datetime import datetime
 from almenara.core.ids import ReceiverId
 from almenara.core.values import Position
 
+DEVICES = frozenset({970, 972, 974})
+"""First three digits of an AIS-SART, a man-overboard device, an EPIRB-AIS."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AisReport:
@@ -36,4 +39,4 @@ class AisReport:
     @property
     def is_distress_device(self) -> bool:
         """AIS-SART, man-overboard device or EPIRB-AIS, by its number."""
-        return self.mmsi // 1_000_000 in (970, 972, 974)
+        return self.mmsi // 1_000_000 in DEVICES

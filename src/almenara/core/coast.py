@@ -131,6 +131,25 @@ class AisReceiver:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Radar:
+    """A source of plots and tracks; its errors are measurements, like a pose's."""
+
+    receiver_id: ReceiverId
+    station_id: StationId
+    url: str
+    """``tcp://host:port`` or ``udp://host:port``: from that host, to that port here."""
+
+    position: Position
+    """Of the antenna."""
+
+    azimuth_offset_deg: float = 0.0
+    """Added to every azimuth: how far the radar's north is off."""
+
+    azimuth_std_deg: float = 0.5
+    range_std_m: float = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Station:
     """A mast, a vehicle or a tripod with its sensors."""
 
@@ -140,8 +159,14 @@ class Station:
     position: Position
     cameras: tuple[Camera, ...] = ()
     receivers: tuple[AisReceiver, ...] = ()
+    radars: tuple[Radar, ...] = ()
     simulated: bool = False
     """Its pictures are made, not seen: everything derived from it says so."""
+
+    @property
+    def listeners(self) -> tuple["AisReceiver | Radar", ...]:
+        """Its sensors without a picture."""
+        return *self.receivers, *self.radars
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,3 +177,36 @@ class WatchZone:
     name: str
     vertices: tuple[Position, ...]
     """At least three, not closed, simple, in either sense."""
+
+
+class Direction(StrEnum):
+    """Which way over a line counts, seen from its start to its end."""
+
+    BOTH = "both"
+    LEFTWARD = "leftward"
+    RIGHTWARD = "rightward"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchLine:
+    """A line in world coordinates whose crossing is told."""
+
+    line_id: ZoneId
+    name: str
+    start: Position
+    end: Position
+    direction: Direction = Direction.BOTH
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Haven:
+    """A harbour or an anchorage: where to land, meet, wait and start is ordinary."""
+
+    haven_id: ZoneId
+    name: str
+    position: Position
+    radius_m: float
+
+
+Sensor = Camera | AisReceiver | Radar
+"""Everything that sends something."""

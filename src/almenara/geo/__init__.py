@@ -5,4 +5,5 @@
 * ``geodesy``       places on the ellipsoid, and a plane to calculate in
 * ``range_map``     what each row of a picture covers at sea
 * ``fix``           a look's place with its error, or a bearing alone
+* ``rows``          when a row was exposed, and whether the head stood still
 """

@@ -7,39 +7,30 @@ both ways is a rescue, and *unknown* never counts as safe.
 Source: docs/design/alarms.md, "Rules".
 """
 
+import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from datetime import datetime, timedelta
 
 from almenara.core.ais import AisReport
-from almenara.core.coast import Camera
-from almenara.core.ids import CameraId
-from almenara.core.time import EPOCH
-from almenara.detection import Condition, ObjectClass
+from almenara.detection import Condition
+from almenara.incidents import together, ways
 from almenara.incidents.alarm import Alert, Priority, Reason, Subject, SubjectKind
+from almenara.incidents.alerting import (
+    contact_alert,
+    contact_subject,
+    instant,
+    is_small,
+    minutes,
+)
+from almenara.incidents.doubts import CameraFacts, ais_alerts, camera_degraded
 from almenara.incidents.situation import Situation
 from almenara.incidents.thresholds import DEFAULT, Thresholds
+from almenara.tracking.integrity import Anomaly
 
 Rule = Callable[[Situation, Thresholds], Alert | None]
 
 _DEVICES = {970: "sart", 972: "mob", 974: "epirb"}
 _STATUS_TEST = 15
 _STATUS_ACTIVE = 14
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CameraFacts:
-    """How one camera does, as the node knows it."""
-
-    camera_id: CameraId
-    silent_for: timedelta = timedelta()
-    """Since the last packet; zero while it sends."""
-
-    condition: Condition = Condition.GOOD
-    condition_for: timedelta = timedelta()
-    """How long the picture has been worth this."""
-
-    camera: Camera | None = None
 
 
 def zone_entered(situation: Situation, limits: Thresholds = DEFAULT) -> Alert | None:
@@ -57,12 +48,12 @@ def zone_entered(situation: Situation, limits: Thresholds = DEFAULT) -> Alert | 
             {
                 "zone": fact.name,
                 "probability": fact.probability,
-                "since": _text(fact.since or situation.at),
+                "since": instant(fact.since or situation.at),
             },
         )
         for fact in inside
     )
-    return _alert(
+    return contact_alert(
         "zone_entered",
         situation,
         limits,
@@ -98,7 +89,7 @@ def closing_on_coast(
     if situation.length_m is not None:
         reasons.append(Reason("closing.small", {"length_m": situation.length_m}))
     reasons += [
-        Reason("closing.minutes", {"minutes": _minutes(situation.closing_for)}),
+        Reason("closing.minutes", {"minutes": minutes(situation.closing_for)}),
         Reason(
             "closing.landfall",
             {
@@ -107,7 +98,7 @@ def closing_on_coast(
             },
         ),
     ]
-    return _alert(
+    return contact_alert(
         "closing_on_coast",
         situation,
         limits,
@@ -135,10 +126,10 @@ def adrift(situation: Situation, limits: Thresholds = DEFAULT) -> Alert | None:
                 "speed_std_mps": situation.speed_std_mps,
             },
         ),
-        Reason("adrift.minutes", {"minutes": _minutes(situation.adrift_for)}),
+        Reason("adrift.minutes", {"minutes": minutes(situation.adrift_for)}),
         Reason("adrift.distance", {"distance_m": situation.adrift_distance_m}),
     )
-    return _alert(
+    return contact_alert(
         "adrift",
         situation,
         limits,
@@ -173,13 +164,15 @@ def distress_device(report: AisReport, limits: Thresholds = DEFAULT) -> Alert | 
     """A SART, man-overboard device or EPIRB was heard; a place is not needed for that.
 
     A test transmission is a caution: listed, never discarded. Status 14 is in earnest
-    whatever the text says; a text alone (message 14) that does not say test is, too.
+    whatever the text says; so is a text alone (message 14) that does not say test, and
+    one that says ACTIVE against a status of test.
     """
     if not report.is_distress_device:
         return None
-    says_test = "TEST" in (report.text or "").upper()
+    text = (report.text or "").upper()
     status = report.navigation_status
-    is_test = status == _STATUS_TEST or (status != _STATUS_ACTIVE and says_test)
+    says_test = status == _STATUS_TEST or "TEST" in text
+    is_test = says_test and status != _STATUS_ACTIVE and "ACTIVE" not in text
     kind = _DEVICES[report.mmsi // 1_000_000]
     values: dict[str, float | str] = {"mmsi": str(report.mmsi), "kind": kind}
     return Alert(
@@ -188,7 +181,11 @@ def distress_device(report: AisReport, limits: Thresholds = DEFAULT) -> Alert | 
         subject=contact_subject("", report.mmsi),
         priority=Priority.CAUTION if is_test else Priority.EMERGENCY,
         is_rescue=not is_test,
-        because=(Reason("distress.device", values),),
+        because=(
+            Reason("distress.device", values),
+            *_without_place(report),
+            *_drill(report),
+        ),
         unknown=("people",),
         suggested="look.camera" if is_test else "assist.look",
         position=report.position,
@@ -198,7 +195,76 @@ def distress_device(report: AisReport, limits: Thresholds = DEFAULT) -> Alert | 
     )
 
 
-CONTACT_RULES: tuple[Rule, ...] = (zone_entered, closing_on_coast, adrift)
+_CALLS = re.compile(
+    r"\b(MAYDAY|S\.?O\.?S|PAN[ -]?PAN|PAN|DISTRESS|SINKING|MAN OVERBOARD"
+    r"|ABANDON(ING)? SHIP|SOCORRO|AU SECOURS)\b"
+)
+_DRILLS = re.compile(r"\b(DRILL|EXERCISE|EJERCICIO|EXERCICE)\b")
+
+
+def says_distress(text: str | None) -> bool:
+    """Whether a safety message calls for help, in the words that are used at sea."""
+    return text is not None and _CALLS.search(text.upper()) is not None
+
+
+def distress_text(report: AisReport, limits: Thresholds = DEFAULT) -> Alert | None:
+    """A ship calls for help in a safety-related broadcast (message 14).
+
+    Nobody can prove who sent it, so it may raise an alarm; for the same reason nothing
+    sent later lowers it. A drill is marked as what it calls itself, and still heard.
+    """
+    if report.is_distress_device or not says_distress(report.text):
+        return None
+    values: dict[str, float | str] = {
+        "mmsi": str(report.mmsi),
+        "text": report.text or "",
+    }
+    return Alert(
+        rule="distress_text",
+        rule_version=limits.version,
+        subject=Subject(kind=SubjectKind.CONTACT, id=f"mmsi:{report.mmsi}"),
+        priority=Priority.ALARM,
+        is_rescue=True,
+        because=(
+            Reason("distress.text", values),
+            *_without_place(report),
+            *_drill(report),
+        ),
+        unknown=("people",),
+        suggested="assist.look",
+        position=report.position,
+        position_std_m=None if report.position is None else 30.0,
+        sensors=(report.receiver_id,),
+        observed_at=report.received_at,
+    )
+
+
+def _without_place(report: AisReport) -> tuple[Reason, ...]:
+    if report.position is not None:
+        return ()
+    return (Reason("distress.no_position", {"receiver": report.receiver_id}),)
+
+
+def _drill(report: AisReport) -> tuple[Reason, ...]:
+    said = _DRILLS.search((report.text or "").upper())
+    return () if said is None else (Reason("distress.says_drill"),)
+
+
+CONTACT_RULES: tuple[Rule, ...] = (
+    zone_entered,
+    ways.line_crossed,
+    closing_on_coast,
+    ways.fast_boat,
+    ways.loitering,
+    ways.landing,
+    ways.launch,
+    ways.predicted_landfall,
+    together.rendezvous,
+    together.convoy,
+    adrift,
+)
+LOST_RULES: tuple[Rule, ...] = (ways.vanished, ways.overdue)
+"""Of contacts that are seen no more."""
 
 
 def judge(
@@ -207,64 +273,25 @@ def judge(
     *,
     limits: Thresholds = DEFAULT,
     rules: Iterable[Rule] = CONTACT_RULES,
+    anomalies: Iterable[Anomaly] = (),
 ) -> list[Alert]:
-    """Ask every rule about everything; gravest alert first."""
+    """Ask every rule about everything; rescues first, then the gravest alert."""
     rules = tuple(rules)
-    found = [rule(situation, limits) for situation in situations for rule in rules]
+    found = [
+        rule(situation, limits)
+        for situation in situations
+        for rule in (LOST_RULES if situation.is_lost else rules)
+    ]
     # A camera that sends nothing is silent; that it shows nothing follows.
-    found.extend(camera_silent(f, limits) or camera_blind(f, limits) for f in cameras)
-    return sorted((a for a in found if a is not None), key=lambda a: -a.priority)
-
-
-def is_small(situation: Situation, limits: Thresholds = DEFAULT) -> bool:
-    """Small, or nobody knows: a length or a class must speak against it."""
-    if situation.length_m is not None:
-        return situation.length_m < limits.small_below_m
-    return situation.object_class is not ObjectClass.VESSEL
-
-
-def contact_subject(track_id: str, mmsi: int | None) -> Subject:
-    """What an alarm about a contact is about: its track.
-
-    A distress device is its number instead, for it may be heard before it has a place.
-    """
-    device = mmsi is not None and mmsi // 1_000_000 in _DEVICES
-    name = f"mmsi:{mmsi}" if device else track_id
-    return Subject(kind=SubjectKind.CONTACT, id=name)
-
-
-def _alert(
-    rule: str,
-    situation: Situation,
-    limits: Thresholds,
-    because: tuple[Reason, ...],
-    *,
-    priority: Priority,
-    confidence: float,
-    is_rescue: bool = False,
-) -> Alert:
-    seen = Reason("seen.by", {"count": float(len(situation.sensors))})
-    unknown = {
-        "people": situation.people is None,
-        "length": situation.length_m is None,
-        "ais": not situation.has_ais,
-        "class": situation.object_class is ObjectClass.UNKNOWN,
-    }
-    return Alert(
-        rule=rule,
-        rule_version=limits.version,
-        subject=contact_subject(situation.track_id, situation.mmsi),
-        priority=priority,
-        is_rescue=is_rescue,
-        because=(*because, seen),
-        unknown=tuple(key for key, holds in unknown.items() if holds),
-        suggested="assist.look" if is_rescue else "look.camera",
-        position=situation.position,
-        position_std_m=situation.position_std_m,
-        sensors=situation.sensors,
-        confidence=confidence,
-        observed_at=situation.seen_at,
+    found.extend(
+        camera_silent(f, limits)
+        or camera_blind(f, limits)
+        or camera_degraded(f, limits)
+        for f in cameras
     )
+    found.extend(ais_alerts(anomalies, limits))
+    known = (alert for alert in found if alert is not None)
+    return sorted(known, key=lambda a: (not a.is_rescue, -a.priority))
 
 
 def _camera_alert(
@@ -281,13 +308,3 @@ def _camera_alert(
         position=None if facts.camera is None else facts.camera.pose.position,
         sensors=(facts.camera_id,),
     )
-
-
-def _minutes(duration: timedelta) -> float:
-    return duration / timedelta(minutes=1)
-
-
-def _text(at: datetime) -> str:
-    """RFC 3339 in UTC with microseconds, as everything on the wire."""
-    utc = EPOCH + (at - EPOCH)
-    return utc.isoformat(timespec="microseconds").replace("+00:00", "Z")

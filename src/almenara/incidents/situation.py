@@ -7,7 +7,7 @@ Source: docs/design/alarms.md, "Facts".
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -15,11 +15,22 @@ import numpy as np
 import shapely
 from shapely.geometry import Polygon
 
-from almenara.core.coast import WatchZone
+from almenara.core.coast import Haven, WatchLine, WatchZone
 from almenara.core.ids import TrackId, ZoneId
 from almenara.core.values import CountRange, Position
 from almenara.detection import ObjectClass
 from almenara.geo.geodesy import LocalPlane, inverse
+from almenara.incidents import facts
+from almenara.incidents.company import Company, ConvoyFact, MeetingFact
+from almenara.incidents.facts import (
+    ExpectedFact,
+    LineFact,
+    LoiterFact,
+    ShoreFact,
+    VanishedFact,
+    Way,
+)
+from almenara.incidents.landfall import Landfall, predict_landfall
 from almenara.incidents.shore import NearestShore, Shore
 from almenara.incidents.thresholds import DEFAULT, Thresholds
 from almenara.tracking.picture import Picture, SystemTrack, TrackState
@@ -84,7 +95,39 @@ class Situation:
     adrift_distance_m: float = 0.0
     """Net, since it began."""
 
+    crossed: tuple[LineFact, ...] = ()
+    fast_probability: float = 0.0
+    fast_looks: int = 0
+    """Looks in a row that say it is fast."""
+
+    loiter: LoiterFact | None = None
+    meetings: tuple[MeetingFact, ...] = ()
+    near_haven: bool = False
+    """In a harbour or anchorage, or close off one."""
+
+    havens_known: bool = False
+    convoy: ConvoyFact | None = None
+    landed: ShoreFact | None = None
+    launched: ShoreFact | None = None
+    landfall: Landfall | None = None
+    vanished: VanishedFact | None = None
+    expected: ExpectedFact | None = None
+    is_lost: bool = False
+    """Seen no more: only what that means may be judged."""
+
     simulated: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """The fixed world that situations are read against."""
+
+    zones: Sequence[WatchZone] = ()
+    shore: Shore = field(default_factory=lambda: Shore.of([]))
+    lines: Sequence[WatchLine] = ()
+    havens: Sequence[Haven] = ()
+    watched_by: Callable[[Position], tuple[str, ...]] | None = None
+    """Which working cameras look at a place; None where nobody can say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +144,21 @@ class _Memory:
     zones: Mapping[ZoneId, datetime] = field(default_factory=dict[ZoneId, datetime])
     closing: _Spell | None = None
     adrift: _Spell | None = None
+    way: Way = field(default_factory=Way)
+    landfall: Landfall | None = None
+    landfall_at: datetime | None = None
+    last: Situation | None = None
+    """As it was when it was last seen."""
+
+    vanished: VanishedFact | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Awaited:
+    """A craft that is gone from the picture, and should arrive."""
+
+    last: Situation
+    fact: ExpectedFact
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +167,8 @@ class Chronicle:
 
     thresholds: Thresholds = DEFAULT
     memories: Mapping[TrackId, _Memory] = field(default_factory=dict[TrackId, _Memory])
+    company: Company = field(default_factory=Company.nobody)
+    awaited: Mapping[TrackId, _Awaited] = field(default_factory=dict[TrackId, _Awaited])
 
     def read(
         self,
@@ -117,6 +177,9 @@ class Chronicle:
         shore: Shore,
         *,
         survivors: Mapping[TrackId, TrackId] | None = None,
+        lines: Sequence[WatchLine] = (),
+        havens: Sequence[Haven] = (),
+        watched_by: Callable[[Position], tuple[str, ...]] | None = None,
     ) -> tuple["Chronicle", tuple[Situation, ...]]:
         """Take in a picture.
 
@@ -126,34 +189,62 @@ class Chronicle:
             shore: Land near the centre.
             survivors: Tracks that turned out to be another one: what was remembered of
                 them is remembered of the survivor.
+            lines: The lines whose crossing is told.
+            havens: Harbours and anchorages.
+            watched_by: Which working cameras look at a place; None where nobody can
+                say, and then nothing vanishes.
 
         Returns:
-            The next chronicle, and a situation for every contact that is not lost.
+            The next chronicle, and a situation for every contact that is not lost, and
+            for those whose loss or absence means something.
         """
+        around = Surroundings(
+            zones=zones,
+            shore=shore,
+            lines=lines,
+            havens=havens,
+            watched_by=watched_by,
+        )
         before = dict(self.memories)
         for gone, kept in (survivors or {}).items():
             if gone in before:
                 before[kept] = _joined(before.get(kept), before.pop(gone))
         memories: dict[TrackId, _Memory] = {}
         situations = []
+        live = [t for t in picture.tracks if t.state is not TrackState.LOST]
+        company, meetings, convoys = self.company.read(
+            live, picture.at, self.thresholds
+        )
         for track in picture.tracks:
             old = before.get(track.track_id, _Memory())
             if track.state is TrackState.LOST:
-                memories[track.track_id] = old
+                memory = _gone(track, old, live, around, self.thresholds)
+                memories[track.track_id] = memory
+                if memory.vanished is not None and memory.last is not None:
+                    situations.append(_lost(track, memory.last, memory.vanished))
                 continue
-            memory, situation = _facts(track, old, zones, shore, self.thresholds)
-            memories[track.track_id] = memory
+            memory, situation = _facts(track, old, around, self.thresholds)
+            situation = replace(
+                situation,
+                meetings=meetings.get(track.track_id, ()),
+                convoy=convoys.get(track.track_id),
+            )
+            memories[track.track_id] = replace(memory, last=situation)
             situations.append(situation)
-        return replace(self, memories=memories), tuple(situations)
+        awaited = _await(self.awaited, before, memories, picture, self.thresholds)
+        situations += [
+            replace(one.last, at=picture.at, is_lost=True, expected=one.fact)
+            for name, one in awaited.items()
+            if name not in memories
+        ]
+        read = replace(self, memories=memories, company=company, awaited=awaited)
+        return read, tuple(situations)
 
 
 def _facts(
-    track: SystemTrack,
-    old: _Memory,
-    zones: Sequence[WatchZone],
-    shore: Shore,
-    limits: Thresholds,
+    track: SystemTrack, old: _Memory, around: Surroundings, limits: Thresholds
 ) -> tuple[_Memory, Situation]:
+    zones, shore = around.zones, around.shore
     speed, speed_std, course = motion(track)
     nearest = shore.nearest(track.position)
     inside = {
@@ -172,12 +263,15 @@ def _facts(
     if _moored(adrift, track, limits):
         # It may be cut loose later: the count begins anew.
         adrift = _Spell(since=track.at, held_at=track.at, start=track.position)
+    std_m = major_std_m(track.position_cov_m2)
+    way, quick = _way(track, old.way, nearest, around, limits)
+    landfall, landfall_at = _landfall(track, old, closing, around, limits)
     situation = Situation(
         track_id=track.track_id,
         at=track.at,
         seen_at=track.last_seen_at,
         position=track.position,
-        position_std_m=major_std_m(track.position_cov_m2),
+        position_std_m=std_m,
         speed_mps=speed,
         speed_std_mps=speed_std,
         course_deg=course,
@@ -195,10 +289,156 @@ def _facts(
         adrift_distance_m=(
             0.0 if adrift is None else inverse(adrift.start, track.position)[0]
         ),
+        crossed=tuple(way.crossed.values()),
+        fast_probability=quick,
+        fast_looks=way.fast_looks,
+        loiter=way.loiter,
+        near_haven=facts.haven_at(
+            track.position, around.havens, limits.rendezvous_clear_of_haven_m
+        ),
+        havens_known=bool(around.havens),
+        landed=way.landed,
+        launched=way.launched,
+        landfall=landfall,
         simulated=track.simulated,
     )
     since = {k: fact.since for k, fact in inside.items() if fact.since is not None}
-    return _Memory(zones=since, closing=closing, adrift=adrift), situation
+    memory = _Memory(
+        zones=since,
+        closing=closing,
+        adrift=adrift,
+        way=way,
+        landfall=landfall,
+        landfall_at=landfall_at,
+    )
+    return memory, situation
+
+
+def _way(
+    track: SystemTrack,
+    old: Way,
+    nearest: NearestShore | None,
+    around: Surroundings,
+    limits: Thresholds,
+) -> tuple[Way, float]:
+    """What is remembered of the way from here on, and P(fast)."""
+    speed, speed_std, _ = motion(track)
+    std_m = major_std_m(track.position_cov_m2)
+    quick = facts.fast_probability(speed, speed_std, limits)
+    way = facts.crossed_lines(old, track, around.lines, limits)
+    way = facts.fast_looks(way, track, quick, limits)
+    way = facts.way_gone(way, track, std_m, havens=around.havens, limits=limits)
+    way = facts.at_shore(
+        way, track, nearest, std_m, havens=around.havens, limits=limits
+    )
+    return way, quick
+
+
+def _landfall(
+    track: SystemTrack,
+    old: _Memory,
+    closing: _Spell | None,
+    around: Surroundings,
+    limits: Thresholds,
+) -> tuple[Landfall | None, datetime | None]:
+    """Made anew once a minute, for what has closed on the coast for a while."""
+    if _lasted(closing, track.at) < limits.closing_sustained / 2 or track.mmsi:
+        return None, None
+    made_at = old.landfall_at
+    if made_at is not None and track.at - made_at < limits.landfall_every:
+        return old.landfall, made_at
+    return predict_landfall(track, around.shore, limits), track.at
+
+
+def _gone(
+    track: SystemTrack,
+    old: _Memory,
+    live: Sequence[SystemTrack],
+    around: Surroundings,
+    limits: Thresholds,
+) -> _Memory:
+    """Whether a contact that was lost has vanished; once said, it stays said."""
+    last = old.last
+    if old.vanished is not None or last is None or around.watched_by is None:
+        return old
+    known_for = track.last_seen_at - track.first_seen_at
+    near_shore = (
+        last.shore is not None
+        and last.shore.distance_m <= limits.vanished_clear_of_shore_m
+    )
+    large = last.length_m is not None and last.length_m >= limits.small_below_m
+    if (
+        last.has_ais
+        or large
+        or near_shore
+        or last.landed is not None
+        or last.existence < limits.vanished_existence
+        or known_for < limits.vanished_known_for
+        or _goes_on_as_another(track, live)
+    ):
+        return old
+    # Who never saw it may look over it; who did, and works, should see it still.
+    cameras = tuple(
+        name for name in around.watched_by(track.position) if name in last.sensors
+    )
+    looks = int((track.at - track.last_seen_at) / limits.vanished_look_every)
+    if not cameras:
+        return old
+    return replace(
+        old,
+        vanished=VanishedFact(
+            last_seen_at=track.last_seen_at,
+            known_for=known_for,
+            looks=looks,
+            watched_by=cameras,
+        ),
+    )
+
+
+def _goes_on_as_another(track: SystemTrack, live: Sequence[SystemTrack]) -> bool:
+    """Whether some live contact may well be the same craft under another name."""
+    reach_m = 300.0 + 2.0 * major_std_m(track.position_cov_m2)
+    return any(inverse(track.position, other.position)[0] <= reach_m for other in live)
+
+
+def _lost(track: SystemTrack, last: Situation, fact: VanishedFact) -> Situation:
+    return replace(
+        last,
+        at=track.at,
+        position=track.position,
+        position_std_m=major_std_m(track.position_cov_m2),
+        vanished=fact,
+        is_lost=True,
+    )
+
+
+def _await(
+    old: Mapping[TrackId, _Awaited],
+    before: Mapping[TrackId, _Memory],
+    now: Mapping[TrackId, _Memory],
+    picture: Picture,
+    limits: Thresholds,
+) -> dict[TrackId, _Awaited]:
+    """Whose arrival is awaited: small craft that were bound for the coast."""
+    kept = {
+        name: one
+        for name, one in old.items()
+        if name not in now and picture.at - one.fact.latest <= limits.overdue_told
+    }
+    for name, memory in before.items():
+        last, landfall = memory.last, memory.landfall
+        if name in now or name in kept or last is None or landfall is None:
+            continue
+        sure = landfall.probability >= limits.landfall_sure
+        if sure and last.landed is None and not last.has_ais:
+            seen_at = last.seen_at or last.at
+            fact = ExpectedFact(
+                latest=landfall.latest,
+                probability=landfall.probability,
+                last_seen_at=seen_at,
+            )
+            kept[name] = _Awaited(last=last, fact=fact)
+    return kept
 
 
 def motion(track: SystemTrack) -> tuple[float, float, float]:
@@ -311,6 +551,10 @@ def _joined(kept: _Memory | None, gone: _Memory) -> _Memory:
         zones=zones,
         closing=_longer(kept.closing, gone.closing),
         adrift=_longer(kept.adrift, gone.adrift),
+        way=kept.way,
+        landfall=kept.landfall or gone.landfall,
+        landfall_at=kept.landfall_at or gone.landfall_at,
+        last=kept.last,
     )
 
 

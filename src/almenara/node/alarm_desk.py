@@ -11,6 +11,7 @@ from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from uuid import uuid4
 
+import structlog
 from prometheus_client import Counter
 
 from almenara.console.api.alarms import StaleVersionError
@@ -20,10 +21,16 @@ from almenara.core.labels import Labels
 from almenara.evidence.audit import AuditEntry
 from almenara.incidents import queue
 from almenara.incidents.alarm import Alarm, AlarmState, Alert, Subject
+from almenara.incidents.escalation import Escalation
 from almenara.incidents.queue import StaleVersion, Transition
 from almenara.incidents.thresholds import DEFAULT, Thresholds
 from almenara.node.store.alarms import SqlAlarmDesk
 
+log = structlog.get_logger(__name__)
+
+ESCALATED = Counter(
+    "almenara_alarms_escalated_total", "Alarms told to more people.", ["level"]
+)
 RAISED = Counter("almenara_alarms_raised_total", "New alarms.", ["rule", "priority"])
 
 
@@ -37,6 +44,7 @@ class AlarmDesk:
         self._ended: dict[AlarmId, Alarm] = {}
         """Lately: what a person has seen stays quiet when it comes back soon."""
 
+        self._escalation = Escalation(thresholds=limits)
         self._turn = asyncio.Lock()
         self._bell = Bell()
 
@@ -70,6 +78,7 @@ class AlarmDesk:
             )
             if steps:
                 await self._carry_out(steps)
+        self._escalate(now)
         for step in steps:
             if step.before is None:
                 first = step.after.alerts[0]
@@ -106,6 +115,19 @@ class AlarmDesk:
 
     def changes(self) -> AbstractAsyncContextManager[AsyncIterator[None]]:
         return self._bell.heard()
+
+    def _escalate(self, now: datetime) -> None:
+        """Note what nobody has acknowledged in time; who is told is the outside's."""
+        self._escalation, steps = self._escalation.read(self._open.values(), now)
+        for step in steps:
+            level = step.level.name.lower()
+            ESCALATED.labels(level).inc()
+            log.warning(
+                "alarm_escalated",
+                alarm=step.alarm_id,
+                level=level,
+                waited_s=round(step.waited_s, 1),
+            )
 
     def _by_subject(self) -> dict[Subject, Alarm]:
         """One alarm per subject: the newest, if an old one still waits to be seen."""

@@ -175,12 +175,14 @@ async def _built(  # long: one line per part, in the order they need each other
     health.awaited = {c.camera_id for s in simulated for c in s.cameras}
     desk = AlarmDesk(SqlAlarmDesk(store), limits=limits)
     await desk.reload()
-    land = _land()
+    land = offline_land()
     judge = Judge(
         desk=desk,
         cameras=health,
         track_log=points,
         zones=zones,
+        lines=config.lines,
+        havens=config.havens,
         shore=land,
         clock=clock,
         new_id=_track_names(clock),
@@ -365,12 +367,13 @@ def _loopback_ports(stations: tuple[Station, ...]) -> frozenset[int]:
         for url in (
             *(stream.url for camera in station.cameras for stream in camera.streams),
             *(receiver.url for receiver in station.receivers),
+            *(radar.url for radar in station.radars),
         )
     ]
     return frozenset(port for url in urls if (port := urlsplit(url).port) is not None)
 
 
-def _land() -> Land:
+def offline_land() -> Land:
     """The shore that the rules judge by: every outer ring of the offline coast."""
     coast = json.loads(COAST.read_text("utf-8"))
     rings: list[list[Position]] = []

@@ -17,12 +17,12 @@ from almenara.console.api.health import (
     RecorderHealth,
     WorkerHealth,
 )
-from almenara.core.coast import AisReceiver, Camera, Station
+from almenara.core.coast import AisReceiver, Camera, Radar, Sensor, Station
 from almenara.core.ids import CameraId, ReceiverId, StreamId
 from almenara.core.media import Packet, StreamFormat
 from almenara.core.time import Clock
 from almenara.detection import Condition
-from almenara.incidents.rules import CameraFacts
+from almenara.incidents.doubts import CameraFacts
 from almenara.node.watch.frames import Look
 from almenara.stations.health import LinkState, StreamHealth
 
@@ -64,7 +64,7 @@ class _CameraPage:
 
 @dataclass(slots=True, kw_only=True)
 class _ReceiverPage:
-    receiver: AisReceiver
+    receiver: AisReceiver | Radar
     link: StreamHealth
 
 
@@ -98,7 +98,9 @@ class HealthBook:
     def watch(self, stations: tuple[Station, ...]) -> None:
         """Open a page for each new sensor; close those of sensors that are gone."""
         cameras = {c.camera_id: c for s in stations for c in s.cameras}
-        receivers = {r.receiver_id: r for s in stations for r in s.receivers}
+        receivers: dict[ReceiverId, AisReceiver | Radar] = {
+            r.receiver_id: r for s in stations for r in s.listeners
+        }
         now_s = self.clock.monotonic_s()
         for name, page in self._cameras.items():
             page.camera = cameras.get(name, page.camera)
@@ -118,7 +120,7 @@ class HealthBook:
             for name, receiver in receivers.items()
         }
 
-    def link(self, sensor: Camera | AisReceiver) -> StreamHealth:
+    def link(self, sensor: Sensor) -> StreamHealth:
         """Whom the session of a sensor's main stream tells how it goes."""
         if isinstance(sensor, Camera):
             return self._cameras[sensor.camera_id].link

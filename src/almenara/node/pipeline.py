@@ -14,10 +14,11 @@ from datetime import timedelta
 import structlog
 
 from almenara.core.ais import AisReport
-from almenara.core.coast import AisReceiver, Camera, Station
+from almenara.core.coast import Camera, Sensor, Station
 from almenara.core.errors import AddressRefusedError, StationRejectedError
 from almenara.core.ids import StreamId
 from almenara.core.media import Packet
+from almenara.core.radar import RadarReport
 from almenara.core.time import Clock
 from almenara.node.health import HealthBook
 from almenara.node.judge import Judge
@@ -33,7 +34,7 @@ log = structlog.get_logger()
 AFTER_A_BUG = timedelta(seconds=6)
 """What one strange packet broke may go well with the next."""
 
-MakeDriver = Callable[[Station, Camera | AisReceiver, StreamId | None], Driver]
+MakeDriver = Callable[[Station, Sensor, StreamId | None], Driver]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,10 +91,10 @@ class Pipeline:
                 task = tasks.create_task(self._attend(*sensor), name=name)
                 self._running[name] = (_essence(*sensor), task)
 
-    async def _attend(self, station: Station, sensor: Camera | AisReceiver) -> None:
+    async def _attend(self, station: Station, sensor: Sensor) -> None:
         """One sensor, for as long as it is wanted."""
-        if isinstance(sensor, AisReceiver):
-            await self._keep(station, sensor, None, self._hear_ship)
+        if not isinstance(sensor, Camera):
+            await self._keep(station, sensor, None, self._hear)
             return
         self._do.watch.watch(sensor)
         self._do.recorder.expect(sensor.main.stream_id)
@@ -111,7 +112,7 @@ class Pipeline:
     async def _keep(
         self,
         station: Station,
-        sensor: Camera | AisReceiver,
+        sensor: Sensor,
         stream_id: StreamId | None,
         sink: Callable[[Report], Awaitable[None]],
     ) -> None:
@@ -160,25 +161,27 @@ class Pipeline:
 
         return take
 
-    async def _hear_ship(self, report: Report) -> None:
+    async def _hear(self, report: Report) -> None:
         if isinstance(report, AisReport):
             self._do.judge.hear(report)
+        elif isinstance(report, RadarReport):
+            self._do.judge.sweep(report)
 
 
-def _name(sensor: Camera | AisReceiver) -> str:
+def _name(sensor: Sensor) -> str:
     return sensor.camera_id if isinstance(sensor, Camera) else sensor.receiver_id
 
 
-def _essence(station: Station, sensor: Camera | AisReceiver) -> tuple[object, ...]:
+def _essence(station: Station, sensor: Sensor) -> tuple[object, ...]:
     """What a running session depends on: not its neighbours, nor a station's name."""
     return station.station_id, station.simulated, sensor
 
 
 def _sensors(
     stations: tuple[Station, ...],
-) -> Iterator[tuple[str, tuple[Station, Camera | AisReceiver]]]:
+) -> Iterator[tuple[str, tuple[Station, Sensor]]]:
     for station in stations:
         for camera in station.cameras:
             yield camera.camera_id, (station, camera)
-        for receiver in station.receivers:
+        for receiver in station.listeners:
             yield receiver.receiver_id, (station, receiver)

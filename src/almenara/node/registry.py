@@ -29,7 +29,11 @@ from almenara.node.config.faults import (
     wrong,
 )
 from almenara.node.config.sections import Name, Number, Place, Section, Whole
-from almenara.stations.addresses import parse_station_url
+from almenara.stations.addresses import (
+    AIS_SCHEMES,
+    RADAR_SCHEMES,
+    parse_station_url,
+)
 
 HIGHEST_M = 3000
 """Above any mast on any coast; beyond it somebody wrote feet or centimetres."""
@@ -109,6 +113,22 @@ class ReceiverFile(Section):
     """tcp://host:port."""
 
 
+class RadarFile(Section):
+    """``[station.<id>.radar.<id>]``: a source of plots and tracks."""
+
+    url: str
+    """tcp://host:port, or udp://host:port: from that host, to that port here."""
+
+    position: Place | None = None
+    """[latitude, longitude] of the antenna; the station's own unless given."""
+
+    azimuth_offset_deg: Annotated[Number, Field(ge=-180, le=180)] = 0.0
+    """Added to every azimuth: how far the radar's north is off."""
+
+    azimuth_std_deg: Annotated[Number, Field(gt=0, le=45)] = 0.5
+    range_std_m: Annotated[Number, Field(gt=0, le=5000)] = 30.0
+
+
 class StationFile(Section):
     """``[station.<id>]``: a mast, a vehicle or a tripod."""
 
@@ -120,6 +140,7 @@ class StationFile(Section):
     simulated: bool = False
     camera: Mapping[Name, CameraFile] = Field(default_factory=dict)
     receiver: Mapping[Name, ReceiverFile] = Field(default_factory=dict)
+    radar: Mapping[Name, RadarFile] = Field(default_factory=dict)
 
 
 class RegistryFile(Section):
@@ -194,7 +215,13 @@ def _contradictions(lines: Lines, read: RegistryFile) -> Iterator[Fault]:
             where = ("station", station_id, "receiver", receiver_id)
             yield from _twice(lines, names, receiver_id, where)
             yield from _address(
-                lines, station_id, receiver.url, (*where, "url"), frozenset({"tcp"})
+                lines, station_id, receiver.url, (*where, "url"), AIS_SCHEMES
+            )
+        for radar_id, radar in station.radar.items():
+            where = ("station", station_id, "radar", radar_id)
+            yield from _twice(lines, names, radar_id, where)
+            yield from _address(
+                lines, station_id, radar.url, (*where, "url"), RADAR_SCHEMES
             )
 
 
@@ -277,6 +304,18 @@ def _station(station_id: str, read: StationFile) -> coast.Station:
             )
             for key, each in read.receiver.items()
         ),
+        radars=tuple(
+            coast.Radar(
+                receiver_id=ids.ReceiverId(key),
+                station_id=owner,
+                url=each.url,
+                position=each.position or read.position,
+                azimuth_offset_deg=each.azimuth_offset_deg,
+                azimuth_std_deg=each.azimuth_std_deg,
+                range_std_m=each.range_std_m,
+            )
+            for key, each in read.radar.items()
+        ),
     )
 
 
@@ -327,6 +366,13 @@ def _written(station: coast.Station) -> str:
     for receiver in station.receivers:
         lines += ["", f"[{head}.receiver.{receiver.receiver_id}]"]
         lines += [f"url = {_text(receiver.url)}"]
+    for radar in station.radars:
+        lines += ["", f"[{head}.radar.{radar.receiver_id}]"]
+        lines += [f"url = {_text(radar.url)}", f"position = {_pair(radar.position)}"]
+        lines += [
+            f"{name} = {float(getattr(radar, name))!r}"
+            for name in ("azimuth_offset_deg", "azimuth_std_deg", "range_std_m")
+        ]
     return "\n".join(lines) + "\n"
 
 

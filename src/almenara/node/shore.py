@@ -22,6 +22,8 @@ from almenara.core.coast import (
     Camera,
     Lens,
     Profile,
+    Radar,
+    Sensor,
     Station,
     Stream,
     WatchZone,
@@ -41,6 +43,7 @@ from almenara.stations.addresses import (
 )
 from almenara.stations.drivers.ais import AisTcpDriver
 from almenara.stations.drivers.file import FileDriver
+from almenara.stations.drivers.radar import RadarDriver
 from almenara.stations.drivers.rtsp import RtspDriver
 
 PROBE_FOR = timedelta(seconds=3)
@@ -120,6 +123,7 @@ class Shore:
             in (
                 *(camera.camera_id for camera in station.cameras),
                 *(receiver.receiver_id for receiver in station.receivers),
+                *(radar.receiver_id for radar in station.radars),
             )
             for station in self._stations
         )
@@ -210,10 +214,18 @@ class Shore:
     def make_driver(
         self,
         station: Station,
-        sensor: Camera | AisReceiver,
+        sensor: Sensor,
         stream_id: StreamId | None,
     ) -> Driver:
-        """The driver for one stream of a camera, or for a receiver."""
+        """The driver for one stream of a camera, for a receiver or for a radar."""
+        if isinstance(sensor, Radar):
+            return RadarDriver(
+                radar_id=sensor.receiver_id,
+                station_id=station.station_id,
+                url=sensor.url,
+                policy=self._policy,
+                clock=self._clock,
+            )
         if isinstance(sensor, AisReceiver):
             return AisTcpDriver(
                 receiver_id=sensor.receiver_id,

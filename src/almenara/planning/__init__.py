@@ -1,6 +1,8 @@
-"""Where to look next: coverage, revisit times, sizing and budget of a coast.
+"""Where to look next: how far each station sees, how often, and how sharply.
 
-Its turn comes later. What will live here: which water each station sees now, with its
-air and horizon; how often each place must be looked at again; what a coast needs in
-masts and lenses, and what it costs. Pure functions over ``geo``.
+* ``coverage``   range for a task: horizon, pixels or air, and which of them binds
+* ``revisit``    scans of narrow lenses: how long a place goes unseen
+* ``baseline``   what two bearings from two stations are worth
+
+Pure functions over ``geo``; later also sizing and budget of a whole coast.
 """

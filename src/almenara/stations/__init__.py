@@ -1,4 +1,4 @@
-"""Sensors at the coast: drivers turn bytes into packets and AIS reports.
+"""Sensors at the coast: drivers turn bytes into packets and reports.
 
 One module per protocol in ``drivers``. A driver connects, yields reports and gives up
 on the first error; ``session`` retries, counts and reports health, so no driver does.
@@ -11,10 +11,11 @@ from typing import Protocol
 
 from almenara.core.ais import AisReport
 from almenara.core.media import Packet
+from almenara.core.radar import RadarReport
 
 __all__ = ["Driver", "Report"]
 
-Report = Packet | AisReport
+Report = Packet | AisReport | RadarReport
 
 
 class Driver(Protocol):

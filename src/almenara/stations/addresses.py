@@ -26,6 +26,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 VIDEO_SCHEMES: Final = frozenset({"rtsp", "rtsps"})
 AIS_SCHEMES: Final = frozenset({"tcp"})
+RADAR_SCHEMES: Final = frozenset({"tcp", "udp"})
 FILE_SCHEMES: Final = frozenset({"file"})
 DEFAULT_PORTS: Final = {"rtsp": 554, "rtsps": 322}
 MAX_URL_CHARS: Final = 1024
@@ -99,7 +100,8 @@ def parse_station_url(
     """Take an address apart, or refuse it. Opens nothing, resolves nothing.
 
     Args:
-        url: ``rtsp://host[:port]/path``, ``tcp://host:port`` or ``file:/path``.
+        url: ``rtsp://host[:port]/path``, ``tcp://host:port``, ``udp://host:port`` or
+            ``file:/path``.
         station_id: Named in the refusal.
         schemes: Those that make sense here.
 
@@ -124,7 +126,7 @@ def parse_station_url(
     authority, slash, path = rest[2:].partition("/")
     host, port = _parse_authority(authority, scheme, station_id)
     path = slash + path
-    if scheme == "tcp" and path:
+    if scheme in RADAR_SCHEMES and path:
         raise refuse("path", "path")
     if not _PATH.match(path) or _BAD_ESCAPE.search(path):
         raise refuse("characters", "path")

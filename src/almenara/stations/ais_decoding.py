@@ -13,7 +13,7 @@ from typing import Final, Protocol
 import pyais
 from pyais.exceptions import AISBaseException
 
-from almenara.core.ais import AisReport
+from almenara.core.ais import DEVICES, AisReport
 from almenara.core.ids import ReceiverId
 from almenara.core.values import Position
 from almenara.stations.nmea import Message
@@ -21,6 +21,7 @@ from almenara.stations.nmea import Message
 KNOT_MPS: Final = 1852 / 3600
 REPORTED: Final = frozenset({1, 2, 3, 4, 5, 9, 11, 14, 18, 19, 21, 24, 27})
 _MAX_LENGTH_M: Final = 600
+_UNDEFINED: Final = 15
 _AUXILIARY: Final = 98
 """First digits of a craft whose message 24 B names its parent, not its size."""
 
@@ -77,7 +78,6 @@ class AisDecoder:
         mmsi = int(fields.mmsi)
         if not 0 < mmsi < 1_000_000_000:
             return None
-        status = _number(fields, "status")
         return AisReport(
             receiver_id=self._receiver_id,
             received_at=received_at,
@@ -88,12 +88,19 @@ class AisDecoder:
             speed_mps=_speed(fields, kind),
             course_deg=_below(_number(fields, "course"), 360.0),
             heading_deg=_below(_number(fields, "heading"), 360.0),
-            navigation_status=None if status in (None, 15.0) else int(status or 0),
+            navigation_status=_status(_number(fields, "status"), mmsi),
             ship_name=_text(fields, "shipname") or _text(fields, "name"),
             ship_type=int(_number(fields, "ship_type") or 0) or None,
             length_m=_length(fields, mmsi, kind),
             text=_text(fields, "text") if kind == 14 else None,
         )
+
+
+def _status(said: float | None, mmsi: int) -> int | None:
+    """Of a ship 15 means *not defined*; a distress device says by it that it tests."""
+    if said is None or (said == _UNDEFINED and mmsi // 1_000_000 not in DEVICES):
+        return None
+    return int(said)
 
 
 def _number(fields: _Fields, name: str) -> float | None:

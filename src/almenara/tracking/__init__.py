@@ -6,9 +6,12 @@
 * ``filters``       predicts and updates
 * ``fusion``        one system track for one boat, whoever saw it
 * ``eyes``          how a camera would see the tracks
+* ``antenna``       how a radar would hear them
+* ``plots``         what radars report, as observations
 * ``contacts``      a system track in the making
 * ``crossings``     two bearings of one thing from two stations
 * ``ais``           what ships broadcast, as far as a hull could do it
+* ``integrity``     what does not add up in it
 * ``picture``       the result: what the rules judge and people see
 
 *Local* and *system track* are EUROCONTROL ASTERIX terms.

@@ -7,11 +7,15 @@ nothing is merged or dropped. Distress devices are never doubted.
 Source: docs/design/tracking.md, "AIS".
 """
 
+import math
+from collections import deque
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from almenara.core.ais import AisReport
+from almenara.core.ids import ReceiverId
 from almenara.core.values import Position
 from almenara.geo.geodesy import inverse
 from almenara.tracking.observations import AisObservation
@@ -28,7 +32,35 @@ SLACK_M = 500.0
 JUMPS_TO_BELIEVE = 3
 LONG_RANGE_MESSAGE = 27
 AIRCRAFT_MESSAGE = 9
+BASE_STATION_MESSAGE = 4
 FORGET_AFTER = timedelta(minutes=30)
+MAX_SHIPS = 100_000
+"""Some forty times the Strait's busiest day; a flood of numbers costs the oldest."""
+
+MAX_JUMPS = 1_000
+MAX_HULLS = 8
+"""Of one number; who jumps about without end is no fleet."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Jump:
+    """A place that no known hull with this number could have reached."""
+
+    mmsi: int
+    receiver_id: ReceiverId
+    at: datetime
+    before_at: datetime
+    before: Position
+    """The last place that was believed."""
+
+    after: Position
+
+    @property
+    def speed_mps(self) -> float:
+        """What it would have taken; infinite at one instant."""
+        seconds = abs((self.at - self.before_at).total_seconds())
+        metres = inverse(self.before, self.after)[0]
+        return metres / seconds if seconds else math.inf
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +86,7 @@ class AisSense:
     def __init__(self) -> None:
         self._hulls: dict[int, list[_Hull]] = {}
         self._voyages: dict[int, _Voyage] = {}
+        self._jumps: deque[Jump] = deque(maxlen=MAX_JUMPS)
         self.set_aside = 0
         """Positions that no known hull could have reached, so far."""
 
@@ -64,6 +97,20 @@ class AisSense:
             for mmsi, hulls in self._hulls.items()
             if sum(hull.reports >= JUMPS_TO_BELIEVE for hull in hulls) > 1
         )
+
+    def places_of(self, mmsi: int) -> tuple[tuple[datetime, Position], ...]:
+        """When and where each hull that lives by a number was last heard."""
+        return tuple(
+            (hull.at, hull.position)
+            for hull in self._hulls.get(mmsi, ())
+            if hull.reports >= JUMPS_TO_BELIEVE
+        )
+
+    def take_jumps(self) -> tuple[Jump, ...]:
+        """The jumps since this was asked last."""
+        taken = tuple(self._jumps)
+        self._jumps.clear()
+        return taken
 
     def forget(self, mmsis: Collection[int | None]) -> None:
         """Believe the next place of each of these ships, wherever it is."""
@@ -77,8 +124,9 @@ class AisSense:
             length_m=report.length_m or known.length_m,
         )
         self._voyages[report.mmsi] = voyage
-        if report.position is None:
-            return None
+        _bound(self._voyages)
+        if report.position is None or report.message_type == BASE_STATION_MESSAGE:
+            return None  # a base station stands on land
         if not self._is_believable(report, report.position):
             self.set_aside += 1
             return None
@@ -106,6 +154,7 @@ class AisSense:
             if now - hull.at < FORGET_AFTER
         ]
         self._hulls[report.mmsi] = hulls
+        _bound(self._hulls)
         for index, hull in enumerate(hulls):
             within_m = SLACK_M + FASTEST_MPS * abs((now - hull.at).total_seconds())
             if inverse(hull.position, position)[0] <= within_m:
@@ -114,4 +163,23 @@ class AisSense:
                 )
                 return hulls[index].reports >= JUMPS_TO_BELIEVE or index == 0
         hulls.append(_Hull(at=now, position=position, reports=1))
+        if len(hulls) > 1:
+            last = hulls[-2]
+            self._jumps.append(
+                Jump(
+                    mmsi=report.mmsi,
+                    receiver_id=report.receiver_id,
+                    at=now,
+                    before_at=last.at,
+                    before=last.position,
+                    after=position,
+                )
+            )
+            del hulls[1:-MAX_HULLS]
         return len(hulls) == 1
+
+
+def _bound(kept: dict[int, Any]) -> None:
+    """Give up the numbers first heard, beyond what any coast has."""
+    while len(kept) > MAX_SHIPS:
+        del kept[next(iter(kept))]

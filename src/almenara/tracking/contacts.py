@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from almenara.core.ids import CameraId, LocalTrackId, TrackId
+from almenara.core.ids import LocalTrackId, TrackId
 from almenara.core.values import Position
 from almenara.detection import ObjectClass
 from almenara.geo.geodesy import LocalPlane
@@ -21,7 +21,11 @@ from almenara.tracking.filters import (
     carry,
     predict,
 )
-from almenara.tracking.observations import AisObservation, CameraObservation
+from almenara.tracking.observations import (
+    AisObservation,
+    CameraObservation,
+    RadarObservation,
+)
 from almenara.tracking.picture import SensorLook, SystemTrack, TrackState
 
 COAST_AFTER = timedelta(seconds=10)
@@ -120,6 +124,19 @@ class Contact:
         self.declared_length_m = observation.length_m or self.declared_length_m
         self.existence, self.confirmed = 0.99, True
 
+    def seen_by_radar(self, observation: RadarObservation) -> None:
+        """Note which radar heard it."""
+        self._seen(observation.radar_id, observation.observed_at)
+        self.looks[observation.radar_id] = SensorLook(
+            sensor_id=observation.radar_id,
+            seen_at=observation.observed_at,
+            local_track_id=observation.local_track_id,
+        )
+        self.misses.pop(observation.local_track_id, None)
+        self.existence = max(self.existence, observation.existence)
+        if self.count >= CONFIRM_LOOKS and self.existence >= CONFIRM_EXISTENCE:
+            self.confirmed = True
+
     def _seen(self, sensor_id: str, at: datetime) -> None:
         before = self.looks.get(sensor_id)
         self.count += before is None or at > before.seen_at
@@ -133,10 +150,10 @@ class Contact:
         return length_m if length_m >= SHIP_M else 0.0
 
     def holds_other(
-        self, camera_id: CameraId, local: LocalTrackId, at: datetime, hold: timedelta
+        self, sensor_id: str, local: LocalTrackId, at: datetime, hold: timedelta
     ) -> bool:
-        """Whether the same camera lately saw this contact as another local track."""
-        look = self.looks.get(camera_id)
+        """Whether the same sensor lately saw this contact as another local track."""
+        look = self.looks.get(sensor_id)
         return (
             look is not None
             and look.local_track_id != local

@@ -74,6 +74,41 @@ def carry(cross: FloatArray, dt_s: float) -> FloatArray:
     return result
 
 
+def carry_many(cross: FloatArray, dt_s: FloatArray) -> FloatArray:
+    """:func:`carry` of n cross covariances (n, 4, m), each after its own interval."""
+    result = cross.copy()
+    result[:, :2] += dt_s[:, None, None] * cross[:, 2:]
+    result *= np.exp(-np.abs(dt_s) / BIAS_MEMORY_S)[:, None, None]
+    return result
+
+
+def update_many(
+    beliefs: tuple[FloatArray, FloatArray, FloatArray],
+    innovation: FloatArray,
+    h: FloatArray,
+    s: FloatArray,
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """One measurement of two rows for each of n tracks, without common errors.
+
+    Args:
+        beliefs: States (n, 4), covariances (n, 4, 4), cross covariances (n, 4, m).
+        innovation: Measured minus predicted, shape (n, 2).
+        h: Jacobians with east and north, shape (n, 2, 2).
+        s: Covariances of the innovations, shape (n, 2, 2).
+
+    Returns:
+        The same three, after.
+    """
+    x, cov, cross = beliefs
+    gain = cov[:, :, :2] @ h.transpose(0, 2, 1) @ np.linalg.inv(s)
+    after = cov - gain @ s @ gain.transpose(0, 2, 1)
+    return (
+        x + (gain @ innovation[:, :, None])[:, :, 0],
+        (after + after.transpose(0, 2, 1)) / 2,
+        cross - gain @ (h @ cross[:, :2]),
+    )
+
+
 def update(
     belief: Belief,
     innovation: FloatArray,

@@ -18,25 +18,38 @@ from datetime import datetime, timedelta
 from itertools import count, groupby
 
 import numpy as np
+import numpy.typing as npt
+from scipy.spatial import cKDTree
 
 from almenara.core.coast import Camera
-from almenara.core.ids import CameraId, LocalTrackId, TrackId
+from almenara.core.ids import CameraId, LocalTrackId, ReceiverId, TrackId
 from almenara.core.values import Position
 from almenara.geo.fix import range_std_m
 from almenara.geo.geodesy import LocalPlane
 from almenara.geo.sea_surface import FloatArray, range_from_depression
+from almenara.tracking.antenna import Antenna
 from almenara.tracking.association import associate
 from almenara.tracking.contacts import CONFIRM_LOOKS, Contact, tell
 from almenara.tracking.crossings import Crossings
 from almenara.tracking.eyes import Eye, apart
-from almenara.tracking.filters import MANOEUVRING_Q, Belief, predict, update
+from almenara.tracking.filters import (
+    MANOEUVRING_Q,
+    Belief,
+    carry_many,
+    predict,
+    update,
+    update_many,
+)
 from almenara.tracking.observations import (
     AisObservation,
     CameraObservation,
     Observation,
+    RadarObservation,
 )
 from almenara.tracking.picture import Picture, Ray
 from almenara.tracking.reach import FASTEST_MPS
+
+IntArray = npt.NDArray[np.int64]
 
 GATE = 9.210
 """Chi square, 99 %, two degrees of freedom."""
@@ -54,6 +67,12 @@ HOLD = timedelta(seconds=5)
 MISSES_TO_RELEASE = 3
 RAY_LIVES = timedelta(seconds=5)
 NEWCOMER_LIVES = timedelta(seconds=15)
+ECHO_LIVES = timedelta(seconds=30)
+"""Several turns of a slow antenna."""
+
+NAMES_LAST = timedelta(hours=2)
+"""A ship that comes back within a watch goes on under the name she had."""
+
 TIDY_EVERY = timedelta(seconds=2)
 WIDEST_MERGE_M = 1500.0
 FIRST_SPEED_STD_MPS = 5.0
@@ -73,6 +92,15 @@ class _Newcomer:
     alone: int = 0
     ranged: bool = False
     """Whether its last look had a range."""
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class _Echoes:
+    """What a radar follows that belongs to nobody yet."""
+
+    heard: list[RadarObservation] = field(default_factory=list[RadarObservation])
+    wins: dict[TrackId, int] = field(default_factory=dict[TrackId, int])
+    alone: int = 0
 
 
 class Fusion:
@@ -109,10 +137,15 @@ class Fusion:
         """Whom a local track belonged to before it was released."""
 
         self._newcomers: dict[LocalTrackId, _Newcomer] = {}
+        self._antennas: dict[tuple[ReceiverId, Position], Antenna] = {}
+        self._echoes: dict[LocalTrackId, _Echoes] = {}
         self._crossings = Crossings()
         self._alike: dict[tuple[TrackId, TrackId], int] = {}
         self._tidied_at: datetime | None = None
         self._merged: dict[TrackId, TrackId] = {}
+        self._retired: dict[int, tuple[TrackId, datetime]] = {}
+        """Under which name a ship was known when she was heard last."""
+
         self.left_out = 0
         """Observations too late, or of cameras nobody knows."""
         self.watch(cameras)
@@ -163,6 +196,9 @@ class Fusion:
                     self.left_out += len(seen)
                 else:
                     self._look(eye, at, seen)
+            swept = [o for o in look if isinstance(o, RadarObservation)]
+            if swept:
+                self._sweep(at, swept)
             for said in look:
                 if isinstance(said, AisObservation):
                     self._hear(said)
@@ -185,6 +221,11 @@ class Fusion:
             local: newcomer
             for local, newcomer in self._newcomers.items()
             if newcomer.camera_id not in self._simulated
+        }
+        self._echoes = {
+            local: echoes
+            for local, echoes in self._echoes.items()
+            if not self._is_made(echoes.heard[-1])
         }
         return gone
 
@@ -291,15 +332,7 @@ class Fusion:
             np.stack(part) for part in zip(*map(eye.seen, seen), strict=True)
         )
         off = apart(angles[None], sight.angles[:, None])
-        a = s[:, None, 0, 0] + variances[None, :, 0]
-        b = s[:, None, 1, 1] + variances[None, :, 1]
-        c = s[:, None, 0, 1]
-        result: FloatArray = (
-            b * off[..., 0] ** 2
-            - 2 * c * off[..., 0] * off[..., 1]
-            + a * off[..., 1] ** 2
-        ) / (a * b - c * c)
-        return result
+        return _distances2(off, s, variances)
 
     def _keep(
         self,
@@ -425,6 +458,7 @@ class Fusion:
 
     def _adopt(self, local: LocalTrackId, contact: Contact) -> None:
         self._newcomers.pop(local, None)
+        self._echoes.pop(local, None)
         self._owner[local] = contact.track_id
         before = self._contacts.get(self._owned.pop(local, contact.track_id))
         if before is None or before is contact or before.mmsi is not None:
@@ -434,9 +468,11 @@ class Fusion:
         if {look.local_track_id for look in before.looks.values()} == {local}:
             self._merge(contact.track_id, before.track_id, keeps_belief=True)
 
-    def _found(self, belief: Belief, by: Observation) -> Contact:
+    def _found(
+        self, belief: Belief, by: Observation, *, name: TrackId | None = None
+    ) -> Contact:
         contact = Contact(
-            track_id=self._new_id(),
+            track_id=name or self._new_id(),
             belief=belief,
             at=by.observed_at,
             first_seen_at=by.observed_at,
@@ -480,6 +516,207 @@ class Fusion:
                 existence=last.existence,
             )
 
+    # -- radar -----------------------------------------------------------------------
+
+    def _sweep(self, at: datetime, heard: list[RadarObservation]) -> None:
+        """One radar at one instant: owners first, then the least total cost."""
+        for ended in (o for o in heard if o.is_last):
+            self._owner.pop(ended.local_track_id, None)
+            self._echoes.pop(ended.local_track_id, None)
+        heard = [o for o in heard if not o.is_last]
+        if not heard:
+            return
+        antenna = self._antenna(heard[0])
+        kept, free = self._owned_echoes(heard)
+        self._keep_echoes(antenna, at, kept)
+        if not free:
+            return
+        busy = {contact.track_id for contact, _ in kept}
+        contacts = list(self._contacts.values())
+        rivals = self._echo_costs(antenna, at, contacts, free)
+        for i, contact in enumerate(contacts):
+            for k, echo in enumerate(free):
+                if contact.track_id in busy or contact.holds_other(
+                    echo.radar_id, echo.local_track_id, at, HOLD
+                ):
+                    rivals[i, k] = np.inf
+        pairs = associate(rivals, gate=GATE)
+        for i, k in pairs.pairs:
+            self._meet_echo(antenna, free[k], contacts[i])
+        for k in pairs.unpaired_observations:
+            self._meet_echo(antenna, free[k], None)
+
+    def _owned_echoes(
+        self, heard: list[RadarObservation]
+    ) -> tuple[list[tuple[Contact, RadarObservation]], list[RadarObservation]]:
+        """Echoes of radar tracks that belong to a contact, and the others."""
+        kept: list[tuple[Contact, RadarObservation]] = []
+        free: list[RadarObservation] = []
+        for echo in heard:
+            owner = self._owner.get(echo.local_track_id)
+            contact = None if owner is None else self._contacts.get(owner)
+            if contact is None:
+                free.append(echo)
+            else:
+                kept.append((contact, echo))
+        return kept, free
+
+    def _keep_echoes(
+        self,
+        antenna: Antenna,
+        at: datetime,
+        kept: list[tuple[Contact, RadarObservation]],
+    ) -> None:
+        """Update all that fit at once; what turned, came late or misfits, singly."""
+        once = {contact.track_id: (contact, echo) for contact, echo in kept}
+        together = [(c, e) for c, e in once.values() if c.at <= at]
+        done = self._update_together(antenna, at, together)
+        for contact, echo in kept:
+            if echo.local_track_id not in done:
+                cost = self._echo_costs(antenna, at, [contact], [echo])[0, 0]
+                self._keep_echo(antenna, contact, echo, float(cost))
+
+    def _update_together(
+        self,
+        antenna: Antenna,
+        at: datetime,
+        pairs: list[tuple[Contact, RadarObservation]],
+    ) -> set[LocalTrackId]:
+        """Update contacts by one echo each; says whose echoes were taken."""
+        if not pairs:
+            return set()
+        dt = np.array([(at - c.at).total_seconds() for c, _ in pairs])
+        x, cov = predict(
+            np.stack([c.belief.x for c, _ in pairs]),
+            np.stack([c.belief.cov for c, _ in pairs]),
+            dt,
+            np.array([c.q for c, _ in pairs]),
+        )
+        cross = carry_many(np.stack([c.belief.cross for c, _ in pairs]), dt)
+        sight = antenna.echo(x[:, :2])
+        polar, variances = antenna.heard_many([echo for _, echo in pairs])
+        off = apart(polar, sight.polar)
+        s = sight.slopes @ cov[:, :2, :2] @ sight.slopes.transpose(0, 2, 1)
+        s += _along_hull(sight.slopes, np.array([c.hull_m for c, _ in pairs]))
+        s[:, [0, 1], [0, 1]] += variances
+        costs = np.einsum("ni,nij,nj->n", off, np.linalg.inv(s), off)
+        x, cov, cross = update_many((x, cov, cross), off, sight.slopes, s)
+        fits = (costs <= STICKY_GATE) & (np.hypot(x[:, 2], x[:, 3]) <= FASTEST_MPS)
+        done: set[LocalTrackId] = set()
+        for i in np.flatnonzero(fits):
+            contact, echo = pairs[i]
+            contact.judge_manoeuvre(float(costs[i]) / 2)
+            contact.belief = Belief(x=x[i], cov=cov[i], cross=cross[i])
+            contact.at = at
+            contact.simulated |= self._is_made(echo)
+            contact.seen_by_radar(echo)
+            done.add(echo.local_track_id)
+        return done
+
+    def _antenna(self, observation: RadarObservation) -> Antenna:
+        if self._plane is None:
+            self._plane = LocalPlane.at(observation.origin)
+            self.watch(list(self._cameras.values()))
+        key = observation.radar_id, observation.origin
+        if key not in self._antennas:
+            self._antennas[key] = Antenna.of(observation.origin, self._plane)
+        return self._antennas[key]
+
+    def _echo_costs(
+        self,
+        antenna: Antenna,
+        at: datetime,
+        contacts: list[Contact],
+        heard: list[RadarObservation],
+        q: float | None = None,
+    ) -> FloatArray:
+        """Squared Mahalanobis distances, shape (contacts, heard)."""
+        if not contacts:
+            return np.empty((0, len(heard)))
+        x, cov = predict(
+            np.stack([c.belief.x for c in contacts]),
+            np.stack([c.belief.cov for c in contacts]),
+            np.array([(at - c.at).total_seconds() for c in contacts]),
+            np.array([c.q if q is None else q for c in contacts]),
+        )
+        echo = antenna.echo(x[:, :2])
+        s = echo.slopes @ cov[:, :2, :2] @ echo.slopes.transpose(0, 2, 1)
+        s += _along_hull(echo.slopes, np.array([c.hull_m for c in contacts]))
+        polar, variances = antenna.heard_many(heard)
+        return _distances2(apart(polar[None], echo.polar[:, None]), s, variances)
+
+    def _keep_echo(
+        self, antenna: Antenna, contact: Contact, echo: RadarObservation, cost: float
+    ) -> None:
+        """Try an observation on the track that the radar's track belongs to."""
+        if cost > STICKY_GATE:
+            turned = self._echo_costs(
+                antenna, echo.observed_at, [contact], [echo], MANOEUVRING_Q
+            )[0, 0]
+            if turned > STICKY_GATE:
+                self._miss(contact, echo.local_track_id)
+                return
+            contact.q = MANOEUVRING_Q
+        contact.judge_manoeuvre(min(cost, STICKY_GATE) / 2)
+        if not self._apply_echo(antenna, contact, echo):
+            self._miss(contact, echo.local_track_id)
+
+    def _apply_echo(
+        self, antenna: Antenna, contact: Contact, echo: RadarObservation
+    ) -> bool:
+        """Update a track by one echo; False where no boat could have done that."""
+        at = max(echo.observed_at, contact.at)
+        lag = (echo.observed_at - at).total_seconds()
+        belief = contact.at_time(at)
+        sight = antenna.echo((belief.x[:2] + belief.x[2:] * lag)[None])
+        polar, variance = antenna.heard(echo)
+        hull = _along_hull(sight.slopes, np.array([contact.hull_m]))[0]
+        updated = update(
+            belief,
+            apart(polar, sight.polar[0]),
+            np.hstack([sight.slopes[0], sight.slopes[0] * lag]),
+            np.diag(variance) + hull,
+        )
+        if np.hypot(*updated.x[2:]) > FASTEST_MPS:
+            return False
+        contact.belief, contact.at = updated, at
+        contact.simulated |= self._is_made(echo)
+        contact.seen_by_radar(echo)
+        return True
+
+    def _meet_echo(
+        self, antenna: Antenna, echo: RadarObservation, contact: Contact | None
+    ) -> None:
+        """A radar's track that belongs to nobody; ``contact`` would suit it."""
+        local = echo.local_track_id
+        newcomer = self._echoes.setdefault(local, _Echoes())
+        newcomer.heard = [*newcomer.heard[-7:], echo]
+        if contact is not None:
+            newcomer.alone = 0
+            wins = newcomer.wins.get(contact.track_id, 0) + 1
+            newcomer.wins = {contact.track_id: wins}
+            if wins >= CONFIRM_LOOKS:
+                self._adopt(local, contact)
+                self._apply_echo(antenna, contact, echo)
+            return
+        newcomer.wins = {}
+        newcomer.alone += 1
+        if newcomer.alone < CONFIRM_LOOKS:
+            return
+        heard = newcomer.heard[-newcomer.alone :]
+        place, std_m = antenna.place(heard[0])
+        if not self._is_sea(self._position(place)) and not self._is_sea(
+            self._position(antenna.place(heard[-1])[0])
+        ):
+            return  # a hill, a house, a car
+        founded = self._found(self._wide_belief(place, 3.0 * std_m + 20.0), heard[0])
+        self._adopt(local, founded)
+        for one in heard:
+            self._apply_echo(antenna, founded, one)
+
+    def _is_made(self, echo: RadarObservation) -> bool:
+        return echo.simulated or echo.radar_id in self._simulated
+
     # -- AIS -------------------------------------------------------------------------
 
     def _hear(self, said: AisObservation) -> None:
@@ -500,7 +737,13 @@ class Fusion:
             contact is None
             or _distance2(contact, said.observed_at, place, std_m) > STICKY_GATE
         ):
-            contact = self._found(self._wide_belief(place, 10.0 * std_m), said)
+            known = any(c.mmsi == said.mmsi for c in self._contacts.values())
+            retired = None if known else self._retired.pop(said.mmsi, None)
+            contact = self._found(
+                self._wide_belief(place, 10.0 * std_m),
+                said,
+                name=None if retired is None else retired[0],
+            )
         self._apply_ais(contact, said, place, std_m)
 
     def _apply_ais(
@@ -532,13 +775,25 @@ class Fusion:
         self._cross(now)
         self._merge_duplicates(now)
         for track_id in [t for t, c in self._contacts.items() if c.is_over(now)]:
-            del self._contacts[track_id]
+            gone = self._contacts.pop(track_id)
+            if gone.mmsi is not None:
+                self._retired[gone.mmsi] = track_id, gone.last_seen_at
+        self._retired = {
+            mmsi: one
+            for mmsi, one in self._retired.items()
+            if now - one[1] < NAMES_LAST
+        }
         self._owner = {k: t for k, t in self._owner.items() if t in self._contacts}
         self._owned = {k: t for k, t in self._owned.items() if t in self._contacts}
         self._newcomers = {
             local: newcomer
             for local, newcomer in self._newcomers.items()
             if now - newcomer.heard[-1].observed_at < NEWCOMER_LIVES
+        }
+        self._echoes = {
+            local: echoes
+            for local, echoes in self._echoes.items()
+            if now - echoes.heard[-1].observed_at < ECHO_LIVES
         }
 
     def _cross(self, now: datetime) -> None:
@@ -611,6 +866,20 @@ def _along_hull(slopes: FloatArray, hull_m: FloatArray) -> FloatArray:
     return result
 
 
+def _distances2(off: FloatArray, s: FloatArray, variances: FloatArray) -> FloatArray:
+    """Squared Mahalanobis distances (n, m) of innovations (n, m, 2).
+
+    ``s`` (n, 2, 2) is what each track adds, ``variances`` (m, 2) each measurement.
+    """
+    a = s[:, None, 0, 0] + variances[None, :, 0]
+    b = s[:, None, 1, 1] + variances[None, :, 1]
+    c = s[:, None, 0, 1]
+    result: FloatArray = (
+        b * off[..., 0] ** 2 - 2 * c * off[..., 0] * off[..., 1] + a * off[..., 1] ** 2
+    ) / (a * b - c * c)
+    return result
+
+
 def _anywhere(_: Position) -> bool:
     return True
 
@@ -629,6 +898,8 @@ def _needle(eye: Eye, look: CameraObservation) -> tuple[FloatArray, FloatArray, 
 def _sensor(observation: Observation) -> str:
     if isinstance(observation, CameraObservation):
         return observation.camera_id
+    if isinstance(observation, RadarObservation):
+        return observation.radar_id
     return observation.receiver_id
 
 
@@ -665,12 +936,34 @@ def _near(contacts: list[Contact], now: datetime) -> list[tuple[Contact, Contact
         dt,
         np.array([c.q for c in contacts]),
     )
-    off = x[:, None, :2] - x[None, :, :2]
     spread = cov[:, 0, 0] + cov[:, 1, 1]
+    rows, columns = _near_pairs(x[:, :2], spread)
+    off2 = ((x[rows, :2] - x[columns, :2]) ** 2).sum(axis=1)
     # What two tracks share may at most double the doubt between them.
-    reach2 = 2.0 * GATE_4 * (spread[:, None] + spread[None, :])
-    rows, columns = np.nonzero(np.triu((off**2).sum(axis=2) <= reach2, 1))
-    return [(contacts[i], contacts[j]) for i, j in zip(rows, columns, strict=True)]
+    near = off2 <= 2.0 * GATE_4 * (spread[rows] + spread[columns])
+    pairs = zip(rows[near].tolist(), columns[near].tolist(), strict=True)
+    return [(contacts[i], contacts[j]) for i, j in sorted(pairs)]
+
+
+def _near_pairs(places: FloatArray, spread: FloatArray) -> tuple[IntArray, IntArray]:
+    """Row and column (row below column) of pairs that may be near enough.
+
+    Most tracks are sharp and have few neighbours; the doubtful ones, whose gates reach
+    far, are held against all.
+    """
+    sharp = spread <= 9.0 * np.median(spread)
+    some, wide = np.flatnonzero(sharp), np.flatnonzero(~sharp)
+    reach_m = float(np.sqrt(4.0 * GATE_4 * spread[some].max()))
+    tree = cKDTree(places[some])
+    pairs = some[tree.query_pairs(reach_m, output_type="ndarray").reshape(-1, 2)]
+    everybody = np.arange(len(spread))
+    far = np.stack(
+        [np.repeat(wide, len(spread)), np.tile(everybody, len(wide))], axis=1
+    )
+    # Two wide ones would be found twice.
+    far = far[(far[:, 0] < far[:, 1]) | sharp[far[:, 1]]]
+    found = np.sort(np.concatenate([pairs, far]), axis=1)
+    return found[:, 0], found[:, 1]
 
 
 def _agree(a: Belief, b: Belief) -> bool:

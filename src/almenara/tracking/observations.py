@@ -53,4 +53,27 @@ class AisObservation:
     length_m: float | None = None
 
 
-Observation = CameraObservation | AisObservation
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RadarObservation:
+    """A thing that one radar hears: azimuth and range at it."""
+
+    radar_id: ReceiverId
+    local_track_id: LocalTrackId
+    """The radar's own track, or a chain of its plots."""
+
+    observed_at: datetime
+    origin: Position
+    """Of the antenna."""
+
+    azimuth_deg: float
+    azimuth_std_deg: float
+    range_m: float
+    range_std_m: float
+    existence: float
+    is_last: bool = False
+    """The radar gives this track up: what it says of the place is a prediction."""
+
+    simulated: bool = False
+
+
+Observation = CameraObservation | AisObservation | RadarObservation

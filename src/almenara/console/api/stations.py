@@ -239,6 +239,7 @@ def station_of(desk: StationDesk, sensor_id: str) -> StationId | None:
         sensors: tuple[str, ...] = (
             *(camera.camera_id for camera in station.cameras),
             *(receiver.receiver_id for receiver in station.receivers),
+            *(radar.receiver_id for radar in station.radars),
         )
         if sensor_id in sensors:
             return station.station_id

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from almenara.node.cli import (
+    alarms,
     auditing,
     configuration,
     keeping,
@@ -18,6 +19,7 @@ from almenara.node.cli import (
     rescue,
     seeing,
     shore,
+    tracks,
 )
 from almenara.node.cli.talk import SpokenGroup, say
 
@@ -36,9 +38,11 @@ app.add_typer(keeping.app, name="store")
 app.command()(keeping.backup)
 app.command()(keeping.restore)
 app.add_typer(rescue.app, name="case")
-app.add_typer(seeing.app, name="track")
 app.add_typer(seeing.trainer, name="train")
 app.command()(seeing.detect)
+app.add_typer(alarms.app, name="alarm")
+app.add_typer(tracks.app, name="track")
+tracks.app.command()(seeing.follow)
 
 ConfigFile = Annotated[
     Path | None,
@@ -114,6 +118,21 @@ def simulate(
     from almenara.node.cli import start
 
     start.simulate(scenario, out, seconds=seconds)
+
+
+@app.command()
+def replay(
+    rule: Annotated[list[str], typer.Option("--rule", help="May be repeated.")],
+    start: Annotated[str, typer.Option("--from", help="As 2026-03-01T12:00:00Z.")],
+    end: Annotated[str, typer.Option("--to", help="Likewise; not included.")],
+    config: ConfigFile = None,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Ask rules again about kept tracks: what they would have told. Raises nothing."""
+    from almenara.node.cli import replaying
+
+    replaying.replay(rule, start, end, config, as_json=as_json)
 
 
 @app.command()

@@ -9,9 +9,6 @@ import typer
 from almenara.core.coast import SensorKind
 from almenara.node.cli.talk import SpokenGroup, say
 
-app = typer.Typer(
-    help="Follow detections through time.", no_args_is_help=True, cls=SpokenGroup
-)
 trainer = typer.Typer(
     help="Make our own weights from open pictures.",
     no_args_is_help=True,
@@ -99,7 +96,6 @@ def detect(  # noqa: PLR0917 -- the command's options
         raise typer.Exit(1)
 
 
-@app.command()
 def follow(
     fps: Annotated[float, typer.Option(min=0.001, max=1000, help="Frames a second.")],
     size: Annotated[str, typer.Option(help="Picture size in pixels, as 1920x1080.")],

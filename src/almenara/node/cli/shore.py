@@ -36,6 +36,7 @@ def show(config: ConfigFile = None, *, as_json: AsJson = False) -> None:
             "kind": station.kind.value,
             "cameras": len(station.cameras),
             "receivers": len(station.receivers),
+            "radars": len(station.radars),
             "simulated": "yes" if station.simulated else "no",
         }
         for station in _all(config)

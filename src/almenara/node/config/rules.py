@@ -19,6 +19,9 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from almenara.incidents.thresholds import DEFAULT, Thresholds
 
 DAY_S = 86_400.0
+PARTS = ("_raise", "_clear", "_sure", "_progress", "_existence")
+"""How the names of probabilities and shares end."""
+
 FIXED = ("version",)
 """Says which defaults an alert was made by; whoever changes those raises it."""
 
@@ -45,9 +48,8 @@ def _number(name: str, value: float | timedelta, text: str) -> tuple[Any, Any]:
     if isinstance(value, timedelta):
         top, default = DAY_S, value.total_seconds()
     else:
-        # What has no unit is a probability.
-        top = 1.0 if name.startswith("zone_") else 1e6
-        default = round(float(value), 3)
+        top = 1.0 if name.endswith(PARTS) else 1e6
+        default = float(f"{value:.4g}")
     limits = Field(ge=0, le=top, strict=True, description=text)
     return Annotated[float, limits], default
 

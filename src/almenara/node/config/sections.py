@@ -24,7 +24,7 @@ from pydantic import (
 )
 from shapely import Polygon
 
-from almenara.core.coast import WatchZone
+from almenara.core.coast import Direction, Haven, WatchLine, WatchZone
 from almenara.core.ids import ZoneId
 from almenara.core.values import Position
 from almenara.node.config.faults import wrong
@@ -299,6 +299,41 @@ class ZoneConfig(Section):
         return ring
 
 
+class LineConfig(Section):
+    """A line in the world whose crossing is told."""
+
+    name: Annotated[str, Field(min_length=1, max_length=80)]
+    """As people read it."""
+
+    start: Place
+    """[latitude, longitude] in degrees."""
+
+    end: Place
+    """[latitude, longitude] in degrees."""
+
+    direction: Direction = Direction.BOTH
+    """both, leftward or rightward: seen from start to end."""
+
+    @model_validator(mode="after")
+    def _has_a_length(self) -> Self:
+        if self.start == self.end:
+            raise wrong("two places", "Give start and end different places.")
+        return self
+
+
+class HavenConfig(Section):
+    """A harbour or an anchorage: to land, meet and wait there is ordinary."""
+
+    name: Annotated[str, Field(min_length=1, max_length=80)]
+    """As people read it."""
+
+    position: Place
+    """[latitude, longitude] of its middle, in degrees."""
+
+    radius_m: Annotated[Number, Field(gt=0, le=20_000)] = 500.0
+    """How far it reaches, metres."""
+
+
 class Config(Section):
     """The whole file. Every key has a default that works on one machine."""
 
@@ -318,6 +353,12 @@ class Config(Section):
     zone: Mapping[Name, ZoneConfig] = Field(default_factory=dict)
     """[zone.<id>]: a watch zone."""
 
+    line: Mapping[Name, LineConfig] = Field(default_factory=dict)
+    """[line.<id>]: a line whose crossing is told."""
+
+    haven: Mapping[Name, HavenConfig] = Field(default_factory=dict)
+    """[haven.<id>]: a harbour or an anchorage."""
+
     @model_validator(mode="after")
     def _is_of_one_mind(self) -> Self:
         if self.mode is Mode.LIVE and any(
@@ -335,6 +376,33 @@ class Config(Section):
         return tuple(
             WatchZone(zone_id=ZoneId(key), name=zone.name, vertices=zone.vertices)
             for key, zone in self.zone.items()
+        )
+
+    @property
+    def lines(self) -> tuple[WatchLine, ...]:
+        """The lines as the rules know them."""
+        return tuple(
+            WatchLine(
+                line_id=ZoneId(key),
+                name=line.name,
+                start=line.start,
+                end=line.end,
+                direction=line.direction,
+            )
+            for key, line in self.line.items()
+        )
+
+    @property
+    def havens(self) -> tuple[Haven, ...]:
+        """Harbours and anchorages as the rules know them."""
+        return tuple(
+            Haven(
+                haven_id=ZoneId(key),
+                name=haven.name,
+                position=haven.position,
+                radius_m=haven.radius_m,
+            )
+            for key, haven in self.haven.items()
         )
 
     @property

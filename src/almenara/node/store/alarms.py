@@ -24,6 +24,7 @@ from almenara.incidents.alarm import (
     Subject,
     SubjectKind,
 )
+from almenara.incidents.load import Announcement
 from almenara.node.store import audit, evidence_log
 from almenara.node.store.base import UtcMicros, metadata, next_number
 from almenara.node.store.database import Store
@@ -179,6 +180,33 @@ class SqlAlarmDesk:
 
         return await self._store.read(work)
 
+    async def announcements(
+        self, begin: datetime, end: datetime
+    ) -> tuple[Announcement, ...]:
+        """Every time that an alarm rang in a span, with how it was answered."""
+        step, own = alarm_trail, alarm
+        rang = step.join(own, step.c.alarm_id == own.c.alarm_id)
+        wanted = (
+            sa.select(own, step.c.at, step.c.version.label("rang_version"))
+            .select_from(rang)
+            .where(step.c.announces, step.c.at >= begin, step.c.at < end)
+            .order_by(step.c.at)
+        )
+        answers = sa.select(step.c.alarm_id, step.c.at, step.c.event).where(
+            step.c.at >= begin, step.c.event.in_(("acknowledged", "ended"))
+        )
+
+        def work(connection: sa.Connection) -> tuple[Announcement, ...]:
+            told: dict[tuple[str, str], list[datetime]] = {}
+            for row in connection.execute(answers.order_by(step.c.at)):
+                told.setdefault((row.alarm_id, row.event), []).append(row.at)
+            return tuple(
+                _announcement(row, told)
+                for row in connection.execute(wanted).mappings()
+            )
+
+        return await self._store.read(work)
+
     async def _read(self, wanted: sa.Select[tuple[object, ...]]) -> tuple[Alarm, ...]:
         def work(connection: sa.Connection) -> tuple[Alarm, ...]:
             return tuple(map(_alarm, connection.execute(wanted).mappings()))
@@ -195,6 +223,26 @@ def trail_leaf(row: Mapping[Any, Any], alarm_sha256: bytes) -> AlarmStep:
     """What the log says of a step, made of its row."""
     names = (each.name for each in fields(AlarmStep) if each.name != "alarm_sha256")
     return AlarmStep(**{n: row[n] for n in names}, alarm_sha256=alarm_sha256)
+
+
+def _announcement(
+    row: sa.RowMapping, told: dict[tuple[str, str], list[datetime]]
+) -> Announcement:
+    rang = _alarm(row)
+    rule = rang.alerts[0].rule if rang.alerts else "unknown"
+
+    def first(event: str) -> datetime | None:
+        later = (t for t in told.get((rang.alarm_id, event), ()) if t >= row["at"])
+        return next(later, None)
+
+    return Announcement(
+        alarm_id=rang.alarm_id,
+        source=f"{rule} {rang.subject.kind}:{rang.subject.id}",
+        priority=rang.priority,
+        at=row["at"],
+        acknowledged_at=first("acknowledged"),
+        ended_at=first("ended"),
+    )
 
 
 def _keep(connection: sa.Connection, kept: Alarm) -> dict[str, object]:

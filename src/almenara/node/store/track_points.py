@@ -7,11 +7,12 @@ deletion the removal of a file.
 
 import queue
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Self
 
@@ -22,14 +23,18 @@ from almenara.core.errors import StoreError
 from almenara.core.ids import TrackId
 from almenara.core.time import Clock
 from almenara.core.values import Position
+from almenara.detection import ObjectClass
 from almenara.node.store.base import UtcMicros
 from almenara.node.store.database import Durability, Store, open_plain
-from almenara.tracking.picture import Picture, SystemTrack
+from almenara.tracking.picture import Picture, SystemTrack, TrackState
 
 log = structlog.get_logger(__name__)
 
 MAX_WAITING = 60
 """Pictures; older ones are given up when the disk does not follow."""
+
+KEPT_SPEED_VAR = 0.25
+"""(m/s)²: the points hold a velocity without its error; tracks settle to half that."""
 
 tables = sa.MetaData()
 point = sa.Table(
@@ -128,6 +133,30 @@ class TrackPoints:
             for row in rows
         ]
 
+    def pictures(self, start: datetime, end: datetime) -> Iterator[Picture]:
+        """Everything that was kept in [start, end), as pictures; blocking.
+
+        What the points do not hold (numbers, names, lengths, who looked) is unknown in
+        these pictures, too.
+
+        Raises:
+            StoreError: A day's file cannot be read.
+        """
+        day = start.replace(hour=0, minute=0, second=0, microsecond=0)
+        while day < end:
+            path = self._path(f"{day:%Y%m%d}")
+            if path.exists():
+                wanted = (
+                    sa.select(point)
+                    .where(point.c.at >= start, point.c.at < end)
+                    .order_by(point.c.at, point.c.track_id)
+                )
+                with open_plain(path, durability=Durability.NORMAL) as store:
+                    rows = store.read_now(partial(_rows, wanted))
+                for at, together in groupby(rows, key=lambda row: row["at"]):
+                    yield Picture(at=at, tracks=tuple(map(_kept_track, together)))
+            day += timedelta(days=1)
+
     def _run(self) -> None:
         while (picture := self._waiting.get()) is not None:
             try:
@@ -195,6 +224,26 @@ def _row(track: SystemTrack, at: datetime) -> dict[str, object]:
         "existence": track.existence,
         "simulated": track.simulated,
     }
+
+
+def _kept_track(row: sa.RowMapping) -> SystemTrack:
+    return SystemTrack(
+        track_id=TrackId(row["track_id"]),
+        state=TrackState(row["state"]),
+        at=row["at"],
+        first_seen_at=row["at"],
+        last_seen_at=row["at"],
+        position=Position(
+            latitude_deg=row["latitude_deg"], longitude_deg=row["longitude_deg"]
+        ),
+        position_cov_m2=(row["east_var_m2"], row["north_var_m2"], row["covariance_m2"]),
+        velocity_mps=(row["east_mps"], row["north_mps"]),
+        velocity_cov=(KEPT_SPEED_VAR, KEPT_SPEED_VAR, 0.0),
+        existence=row["existence"],
+        object_class=ObjectClass(row["object_class"]),
+        looks=(),
+        simulated=row["simulated"],
+    )
 
 
 def _rows(wanted: sa.Select[Any], connection: sa.Connection) -> Sequence[sa.RowMapping]:
