@@ -46,6 +46,8 @@ class Action(StrEnum):
     VIDEO_LIVE = "video.live"
     VIDEO_STILL = "video.still"
     VIDEO_PLAYBACK = "video.playback"
+    EXPORT_CREATE = "export.create"
+    EXPORT_APPROVE = "export.approve"
     HEALTH_READ = "health.read"
     AUDIT_READ = "audit.read"
     METRICS_READ = "metrics.read"
@@ -134,10 +136,17 @@ _WATCH = _OWN | {
 
 ALLOWED: Mapping[Role, frozenset[Action]] = {
     Role.OPERATOR: _WATCH,
-    Role.WATCH_OFFICER: _WATCH,
+    # The second person of a disclosure; never the first.
+    Role.WATCH_OFFICER: _WATCH | {Action.EXPORT_APPROVE},
     # Prepares evidence; never watches live.
     Role.EVIDENCE_OFFICER: _OWN
-    | {Action.ALARM_READ, Action.STATION_READ, Action.VIDEO_PLAYBACK},
+    | {
+        Action.ALARM_READ,
+        Action.STATION_READ,
+        Action.VIDEO_PLAYBACK,
+        Action.EXPORT_CREATE,
+        Action.EXPORT_APPROVE,
+    },
     # Keeps sensors working; sees no video by default.
     Role.MAINTENANCE: _OWN
     | {
@@ -192,6 +201,8 @@ OWES: Mapping[Action, AuditAction] = {
     Action.VIDEO_LIVE: AuditAction.CONSULTATION,
     Action.VIDEO_STILL: AuditAction.CONSULTATION,
     Action.VIDEO_PLAYBACK: AuditAction.CONSULTATION,
+    Action.EXPORT_CREATE: AuditAction.DISCLOSURE,
+    Action.EXPORT_APPROVE: AuditAction.DISCLOSURE,
     Action.AUDIT_READ: AuditAction.CONSULTATION,
     Action.ACCOUNT_CHANGE: AuditAction.SECURITY,
 }

@@ -5,12 +5,13 @@ files of their own, written in batches with ``synchronous=NORMAL``. A file per d
 deletion the removal of a file.
 """
 
+import math
 import queue
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
@@ -22,6 +23,7 @@ from almenara.core.errors import StoreError
 from almenara.core.ids import TrackId
 from almenara.core.time import Clock
 from almenara.core.values import Position
+from almenara.evidence.package import TrackRow
 from almenara.node.store.base import UtcMicros
 from almenara.node.store.database import Durability, Store, open_plain
 from almenara.tracking.picture import Picture, SystemTrack
@@ -170,7 +172,46 @@ class TrackPoints:
         return self._store
 
     def _path(self, day: str) -> Path:
-        return self._directory / f"tracks-{day}.db"
+        return _path_of(self._directory, day)
+
+
+def points_within(directory: Path, start: datetime, end: datetime) -> list[TrackRow]:
+    """Every contact's points in [start, end), by time; blocking.
+
+    The node that writes them may be running beside.
+
+    Raises:
+        StoreError: A day's file cannot be read.
+    """
+    wanted = sa.select(point).where(point.c.at >= start, point.c.at < end)
+    found: list[TrackRow] = []
+    day = start.replace(hour=0, minute=0, second=0, microsecond=0)
+    while day < end:
+        path = _path_of(directory, f"{day:%Y%m%d}")
+        if path.exists():
+            with open_plain(path, durability=Durability.NORMAL) as store:
+                rows = store.read_now(partial(_rows, wanted.order_by(point.c.at)))
+            found += map(_track_row, rows)
+        day += timedelta(days=1)
+    return found
+
+
+def _track_row(row: sa.RowMapping) -> TrackRow:
+    worse_m2 = max(row["east_var_m2"], row["north_var_m2"])
+    return TrackRow(
+        track_id=TrackId(row["track_id"]),
+        at=row["at"],
+        position=Position(
+            latitude_deg=row["latitude_deg"], longitude_deg=row["longitude_deg"]
+        ),
+        position_std_m=math.sqrt(worse_m2),
+        object_class=row["object_class"],
+        simulated=row["simulated"],
+    )
+
+
+def _path_of(directory: Path, day: str) -> Path:
+    return directory / f"tracks-{day}.db"
 
 
 def _insert(rows: Sequence[dict[str, object]], db: sa.Connection) -> None:

@@ -1,0 +1,112 @@
+"""Requests for evidence packages and the second person's word on them.
+
+A row is found by the hash of everything that was asked, so that nothing can be approved
+and then changed. Each step takes its audit entry with it in one transaction.
+"""
+
+from datetime import datetime
+
+import sqlalchemy as sa
+from pydantic import TypeAdapter
+
+from almenara.core.ids import PersonId
+from almenara.evidence.audit import AuditEntry
+from almenara.evidence.disclosure import Approval, Request
+from almenara.node.store import audit
+from almenara.node.store.base import UtcMicros, metadata
+from almenara.node.store.database import Store
+from almenara.node.store.text import from_text, to_text
+
+export_request = sa.Table(
+    "export_request",
+    metadata,
+    sa.Column("digest", sa.Text, primary_key=True),
+    sa.Column("request", sa.Text, nullable=False),
+    sa.Column("requested_at", UtcMicros, nullable=False),
+    sa.Column("approved_by", sa.Text),
+    sa.Column("approved_at", UtcMicros),
+    sa.Column("used_at", UtcMicros),
+    sa.Column("finished_at", UtcMicros),
+    sa.CheckConstraint(
+        "(approved_by is null) = (approved_at is null)", name="ck_export_approved"
+    ),
+)
+
+_REQUEST = TypeAdapter(Request)
+
+
+class SqlExports:
+    """Keeps requests, approvals and what became of them."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def ask(self, request: Request, *, entry: AuditEntry) -> None:
+        """Put a request down; one that was used up or approved too long ago is new."""
+        row = {
+            "digest": request.digest,
+            "request": to_text(_REQUEST, request),
+            "requested_at": entry.at,
+        }
+
+        def work(connection: sa.Connection) -> None:
+            mine = export_request.c.digest == request.digest
+            connection.execute(sa.delete(export_request).where(mine))
+            connection.execute(sa.insert(export_request).values(row))
+            audit.append(connection, (entry,))
+
+        await self._store.write(work)
+
+    async def find(self, digest: str) -> tuple[Request, Approval | None] | None:
+        """A request that is not finished, by its hash or the beginning of it."""
+        wanted = sa.select(export_request).where(
+            export_request.c.digest.startswith(digest, autoescape=True),
+            export_request.c.finished_at.is_(None),
+        )
+
+        def work(connection: sa.Connection) -> list[sa.RowMapping]:
+            return list(connection.execute(wanted).mappings())
+
+        rows = await self._store.read(work)
+        return _found(rows[0]) if len(rows) == 1 else None
+
+    async def approve(
+        self, digest: str, by: PersonId, *, at: datetime, entry: AuditEntry
+    ) -> None:
+        """Keep the second person's word; a later one replaces an unused one."""
+        word = sa.update(export_request).where(
+            export_request.c.digest == digest, export_request.c.used_at.is_(None)
+        )
+        word = word.values(approved_by=by, approved_at=at)
+        await self._change(word, entry)
+
+    async def begin(self, digest: str, *, at: datetime, entry: AuditEntry) -> None:
+        """Note that bytes are about to leave; committed before the first one does."""
+        used = sa.update(export_request).where(export_request.c.digest == digest)
+        first = sa.func.coalesce(export_request.c.used_at, sa.literal(at, UtcMicros()))
+        await self._change(used.values(used_at=first), entry)
+
+    async def finish(self, digest: str, *, at: datetime, entry: AuditEntry) -> None:
+        """The package is whole; its approval is used up."""
+        done = sa.update(export_request).where(export_request.c.digest == digest)
+        await self._change(done.values(finished_at=at), entry)
+
+    async def _change(self, change: sa.Update, entry: AuditEntry) -> None:
+        def work(connection: sa.Connection) -> None:
+            connection.execute(change)
+            audit.append(connection, (entry,))
+
+        await self._store.write(work)
+
+
+def _found(row: sa.RowMapping) -> tuple[Request, Approval | None]:
+    request = from_text(_REQUEST, row["request"])
+    if row["approved_by"] is None:
+        return request, None
+    approval = Approval(
+        digest=row["digest"],
+        approved_by=PersonId(row["approved_by"]),
+        approved_at=row["approved_at"],
+        used_at=row["used_at"],
+    )
+    return request, approval
