@@ -615,6 +615,11 @@ class Checkpoint:
     signatures: tuple[tuple[str, bytes], ...]
     """Name, and key id with signature."""
 
+    def is_same_tree(self, other: Checkpoint) -> bool:
+        """Whether both speak of the same leaves."""
+        mine = (self.origin, self.size, self.root)
+        return mine == (other.origin, other.size, other.root)
+
 
 def checkpoint(note: bytes) -> Checkpoint:
     """Read a checkpoint; nothing is believed yet.
@@ -804,6 +809,7 @@ class Package:
         """A trusted exporter signed the list of files."""
 
         self._stamps: list[Checkpoint] = []
+        self._judged: dict[Checkpoint, list[tuple[str, str]]] = {}
 
     def check(self) -> Report:
         """Everything, in the order in which trust grows."""
@@ -976,31 +982,34 @@ class Package:
             return None
 
     def _check_head(self, own: str, file: str, head: Checkpoint) -> None:
-        """Who vouches for the tree: its log first, then somebody outside."""
-        verdicts = [
-            signed_by(head, key) for key in self._trust.logs if key.name == head.origin
-        ]
-        if False in verdicts:
-            raise WrongError("has a checkpoint with a wrong signature of a trusted log")
-        if True not in verdicts:
-            names = {key.name for key in self._trust.logs}
-            why = (
-                f"has a checkpoint of another log: {shown(head.origin)}"
-                if names and head.origin not in names
-                else f"has a checkpoint signed by no trusted log: {shown(head.origin)}"
-            )
-            self._word(own, UNKNOWN_KEY, why, file)
-        by = [signed_by(head, key) for key in self._trust.witnesses]
-        if False in by:
-            raise WrongError("has a wrong signature of a trusted witness")
-        stamped = any(
-            (s.origin, s.size, s.root) == (head.origin, head.size, head.root)
-            for s in self._stamps
-        )
-        if True not in by and not stamped:
-            self._word(
-                own, NOT_ANCHORED, "is vouched for by the exporting centre alone", file
-            )
+        """Who vouches for the tree: its log first, then somebody outside.
+
+        Many proofs lead to one checkpoint: it is judged once.
+        """
+        if head not in self._judged:
+            self._judged[head] = self._judge(head)
+        for word, detail in self._judged[head]:
+            if word == ALTERED:
+                raise WrongError(detail)
+            self._word(own, word, detail, file)
+
+    def _judge(self, head: Checkpoint) -> list[tuple[str, str]]:
+        logs = [key for key in self._trust.logs if key.name == head.origin]
+        own = [signed_by(head, key) for key in logs]
+        outside = [signed_by(head, key) for key in self._trust.witnesses]
+        if False in own:
+            return [(ALTERED, "has a checkpoint with a wrong signature of a trusted log")]
+        if False in outside:
+            return [(ALTERED, "has a wrong signature of a trusted witness")]
+        words = []
+        if True not in own:
+            known = not logs and self._trust.logs
+            what = "of another log" if known else "signed by no trusted log"
+            words.append((UNKNOWN_KEY, f"has a checkpoint {what}: {shown(head.origin)}"))
+        if True not in outside and not any(head.is_same_tree(s) for s in self._stamps):
+            why = "is vouched for by the exporting centre alone"
+            words.append((NOT_ANCHORED, why))
+        return words
 
     def _word(self, own: str, word: str, detail: str, file: str) -> None:
         self.report.add(Finding(word, detail, file, segment_id=own))
