@@ -34,13 +34,13 @@ from almenara.node.export.create import Exporter, Finished
 from almenara.node.export.folder import PackageFolder
 from almenara.node.export.gathered import Gathered
 from almenara.node.export.signing import ExportKey, export_key
-from almenara.node.store.database import open_store
+from almenara.node.store.database import Store, open_store
 from almenara.node.store.recordings import SqlSegmentIndex
 from almenara.recording.playback import Playback
 from almenara.recording.recorder import Recorder
 from tests.conftest import NOON
 from tests.node.export.log import NaiveLog
-from tests.recording.films import FPS, STREAM, film
+from tests.recording.films import STREAM, film
 
 SECOND = timedelta(seconds=1)
 OTHER = StreamId("0d6bb1de-6a53-4d0f-9a77-51a30f3cf702")
@@ -162,6 +162,7 @@ class Centre:
     """A recorder's store with its films."""
 
     folder: Path
+    store: Store
     index: SqlSegmentIndex
     log: NaiveLog
     key: ExportKey
@@ -214,7 +215,4 @@ def centre(folder: Path) -> Iterator[Centre]:
                     recorder.put(packet)
         index.settle()
         key = export_key(folder / "keys", centre_id=CENTRE, now=NOON)
-        yield Centre(folder=media, index=index, log=NaiveLog(index), key=key)
-
-
-__all__ = ["CAMERAS", "FPS", "Centre", "centre"]
+        yield Centre(folder=media, store=store, index=index, log=NaiveLog(index), key=key)

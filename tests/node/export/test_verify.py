@@ -125,7 +125,7 @@ def test_one_flipped_bit_in_each_file_is_found_and_named(package: Path, trust: P
     for name in names(package):
         path = package / name
         whole = path.read_bytes()
-        for at in {0, len(whole) // 3, len(whole) // 2, len(whole) - 1}:
+        for at in {0, len(whole) // 2, len(whole) - 1}:
             flip(path, at, bit=at % 8)
             found = verdict(package, trust)
             assert found.word() == "altered", (name, at)
@@ -398,8 +398,9 @@ def test_a_tree_grown_after_signing_is_altered(
 ):
     path = package / segments(package)[0]["proof"]
     text = path.read_text()
-    assert f"{ORIGIN}\n9\n" in text
-    path.write_text(text.replace(f"{ORIGIN}\n9\n", f"{ORIGIN}\n10\n"))
+    head = f"{ORIGIN}\n1"
+    assert head in text
+    path.write_text(text.replace(head, f"{ORIGIN}\n2"))
     sealed(package, tarifa)
 
     assert verdict(package, trust).word() == "altered"

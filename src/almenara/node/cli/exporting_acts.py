@@ -4,7 +4,7 @@ import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -30,7 +30,7 @@ from almenara.node.config import Config, load
 from almenara.node.export.create import Exporter, Finished, Progress
 from almenara.node.export.folder import PackageFolder
 from almenara.node.export.gathered import Archives, gather, streams_of
-from almenara.node.export.proofs import log_keys, log_proofs
+from almenara.node.export.proofs import log_proofs
 from almenara.node.export.signing import ExportKey, export_key
 from almenara.node.store.accounts import SqlAccounts
 from almenara.node.store.alarms import SqlAlarmDesk
@@ -292,7 +292,7 @@ async def trust(config: Config) -> str:
         lines = [
             f"# {config.centre.name} ({config.centre.id})",
             f"# certificate SHA-256 {key.sha256}",
-            *log_keys(at.store, config),
+            *log_proofs(at.store, config).public_keys(),
         ]
         return "\n".join(lines) + f"\nexport\n{key.pem}"
 

@@ -383,9 +383,9 @@ def _p256_add(
     if a[0] == b[0]:
         if (a[1] + b[1]) % _Q == 0:
             return None
-        slope = (3 * a[0] * a[0] - 3) * pow(2 * a[1], _Q - 2, _Q) % _Q
+        slope = (3 * a[0] * a[0] - 3) * pow(2 * a[1], -1, _Q) % _Q
     else:
-        slope = (b[1] - a[1]) * pow(b[0] - a[0], _Q - 2, _Q) % _Q
+        slope = (b[1] - a[1]) * pow(b[0] - a[0], -1, _Q) % _Q
     x = (slope * slope - a[0] - b[0]) % _Q
     return x, (slope * (a[0] - x) - a[1]) % _Q
 
@@ -408,7 +408,7 @@ def p256_is_good(point: bytes, message: bytes, r: int, s: int) -> bool:
     if x >= _Q or y >= _Q or (y * y - x * x * x + 3 * x - _B) % _Q:
         return False
     z = int.from_bytes(hashlib.sha256(message).digest(), "big")
-    w = pow(s, _N - 2, _N)
+    w = pow(s, -1, _N)
     found = _p256_add(_p256_times(z * w % _N, _G), _p256_times(r * w % _N, (x, y)))
     return found is not None and found[0] % _N == r
 

@@ -94,7 +94,7 @@ class SqlAuditLog:
         """
         lasts = sa.func.coalesce(audit.c.end, audit.c.at)
         begins = sa.func.coalesce(audit.c.start, audit.c.at)
-        wanted = sa.select(audit).where(
+        wanted = ENTRIES.where(
             audit.c.object_id.in_(object_ids),
             begins < sa.literal(end, UtcMicros()),
             lasts >= sa.literal(start, UtcMicros()),

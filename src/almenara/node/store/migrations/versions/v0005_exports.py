@@ -1,13 +1,13 @@
 """Requests for evidence packages, and the second person's word on them.
 
-Precondition: migration 0002.
+Precondition: migration 0003.
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0005"
-down_revision = "0002"
+down_revision = "0003"
 
 
 def upgrade() -> None:
