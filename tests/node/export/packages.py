@@ -202,11 +202,11 @@ class Centre:
 
 
 @contextmanager
-def centre(folder: Path) -> Iterator[Centre]:
+def centre(folder: Path, database: str = "store.db") -> Iterator[Centre]:
     """Record the films and keep a log of them."""
     media = folder / "media"
     media.mkdir()
-    with open_store(folder / "store.db") as store:
+    with open_store(folder / database) as store:
         index = SqlSegmentIndex(store)
         with Recorder(media, index, ManualClock(NOON)) as recorder:
             for stream_id, packets in films().items():

@@ -87,7 +87,7 @@ def test_a_change_of_format_begins_another_clip_and_a_gap_does_not(
 
     day, thermal = clips(out, STREAM), clips(out, OTHER)
 
-    assert [b"avc1" in day[0], b"hvc1" in day[1]] == [True, True]
+    assert [b"avc1" in day[0], b"hev1" in day[1]] == [True, True]
     assert (len(day), len(thermal)) == (2, 1)
 
 
