@@ -118,7 +118,7 @@ class SegmentRow:
     """Those that are in the clip."""
 
     table: bytes
-    """Packed: all the segment ever had, with their times, as the log's leaf hashes it."""
+    """Packed: all the segment ever had, with times, as the log's leaf hashes it."""
 
     is_proved: bool
 

@@ -143,8 +143,8 @@ def _init(playback: Playback, pieces: Sequence[Piece]) -> bytes:
             if hashlib.sha256(data).digest() == segment.init_sha256:
                 return data
     raise RecordingError(
-        f"{pieces[0].segment.segment_id}: no file of this format has its init any more; "
-        "restore the recordings from a copy, then export again"
+        f"{pieces[0].segment.segment_id}: no file of this format has its init; "
+        "restore them from a copy, then export again"
     )
 
 

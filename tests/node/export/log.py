@@ -12,6 +12,7 @@ from almenara.core.ids import SegmentId
 from almenara.core.time import to_micros
 from almenara.evidence.package import SegmentProof, Stamp
 from almenara.node.store.recordings import SqlSegmentIndex, packed_table
+from tests.conftest import NOON
 
 ORIGIN = "almenara/tarifa/log/1"
 WITNESS = "tanger.example/witness"
@@ -91,7 +92,7 @@ class NaiveLog:
             segment.segment_id: self._leaf(segment.segment_id)
             for stream_id in self.index.streams()
             for segment in self.index.segments(
-                stream_id, segment_from(), segment_to()
+                stream_id, NOON.replace(hour=0), NOON.replace(hour=23)
             )
         }
 
@@ -145,15 +146,3 @@ class NaiveLog:
         }
         text = json.dumps(said, sort_keys=True, separators=(",", ":"))
         return b"\x01" + text.encode()
-
-
-def segment_from():
-    from tests.conftest import NOON
-
-    return NOON.replace(hour=0)
-
-
-def segment_to():
-    from tests.conftest import NOON
-
-    return NOON.replace(hour=23)

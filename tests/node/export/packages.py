@@ -102,7 +102,9 @@ def gathered() -> Gathered:
         actor=AuditActor(person_id=PersonId("ana"), name="ana"),
         action=AuditAction.CONSULTATION,
         act="video.clip",
-        object=AuditObject(kind="camera", id="tarifa-day", start=NOON, end=NOON + SECOND),
+        object=AuditObject(
+            kind="camera", id="tarifa-day", start=NOON, end=NOON + SECOND
+        ),
     )
     track = TrackRow(
         track_id=TrackId("a-1"),
@@ -147,7 +149,7 @@ def later(packets: tuple[Packet, ...], seconds: float) -> tuple[Packet, ...]:
 
 
 def films() -> dict[StreamId, tuple[Packet, ...]]:
-    """Day: H.264, then H.265 from the fourth second. Thermal: silent from 2 s to 5 s."""
+    """Day: H.264, then H.265 from 4 s on. Thermal: silent from 2 s to 5 s."""
     day = film(4)
     hevc = later(film(4, codec=Codec.H265), 4)
     first = film(2, stream_id=OTHER)
@@ -155,6 +157,10 @@ def films() -> dict[StreamId, tuple[Packet, ...]]:
     form = first[0].format
     again = tuple(replace(packet, format=form) for packet in again)
     return {STREAM: day + hevc, OTHER: first + again}
+
+
+def quiet(done: int, whole: int) -> None:
+    """Progress that nobody follows."""
 
 
 @dataclass
@@ -194,7 +200,7 @@ class Centre:
             gathered(),
             folder=folder,
             made_at=NOON + 90 * SECOND,
-            progress=lambda done, whole: None,
+            progress=quiet,
         )
 
     def trust(self) -> str:
@@ -215,4 +221,6 @@ def centre(folder: Path, database: str = "store.db") -> Iterator[Centre]:
                     recorder.put(packet)
         index.settle()
         key = export_key(folder / "keys", centre_id=CENTRE, now=NOON)
-        yield Centre(folder=media, store=store, index=index, log=NaiveLog(index), key=key)
+        yield Centre(
+            folder=media, store=store, index=index, log=NaiveLog(index), key=key
+        )

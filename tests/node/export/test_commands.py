@@ -1,14 +1,13 @@
-"""``almenara export`` from request to verdict: two persons, the audit, the exit status."""
+"""``almenara export`` from request to verdict: two persons, audit, exit status."""
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from argon2 import PasswordHasher
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from almenara.console.accounts import Account
 from almenara.core.ids import PersonId
@@ -22,7 +21,8 @@ from almenara.evidence.audit import (
     RecordedEntry,
 )
 from almenara.node.cli import app
-from almenara.node.cli import exporting_acts as acts
+from almenara.node.export.create import Exporter
+from almenara.node.export.folder import PackageFolder
 from almenara.node.store.accounts import SqlAccounts
 from almenara.node.store.audit import SqlAuditLog
 from almenara.node.store.database import open_store
@@ -106,7 +106,9 @@ def create(run: Run, out: Path, password: str = PASSWORD, **changes: str) -> Res
 
 
 def requested(result: Result) -> str:
-    line = next(x for x in result.output.splitlines() if x.startswith("almenara export"))
+    line = next(
+        x for x in result.output.splitlines() if x.startswith("almenara export")
+    )
     return line.split()[3]
 
 
@@ -115,16 +117,16 @@ def approve(run: Run, digest: str, who: str = "driss") -> Result:
 
 
 @pytest.fixture
-def audit(house: Path) -> Iterator[Callable[[], tuple[RecordedEntry, ...]]]:
+def audit(house: Path) -> Callable[[], tuple[RecordedEntry, ...]]:
     def read() -> tuple[RecordedEntry, ...]:
         with open_store(house / "almenara.db") as store:
             log = SqlAuditLog(store)
             return asyncio.run(log.read(limit=20, before_seq=None))
 
-    yield read
+    return read
 
 
-def test_from_request_to_verdict(run: Run, house: Path, tmp_path: Path, audit):
+def test_from_request_to_verdict(run: Run, tmp_path: Path, audit):
     out, trust = tmp_path / "p.zip", tmp_path / "trust"
     first = create(run, out, case="whole way")
     assert first.exit_code == 1
@@ -219,7 +221,7 @@ def test_an_operator_cannot_be_the_second_person(run: Run, tmp_path: Path):
 
 
 def test_a_wrong_password_and_a_wrong_name_read_the_same(run: Run, tmp_path: Path):
-    wrong = create(run, tmp_path / "p", password="x")
+    wrong = create(run, tmp_path / "p", password="x")  # noqa: S106  # a wrong one
     nobody = create(run, tmp_path / "p", **{"as": "nobody"})
 
     assert wrong.exit_code == nobody.exit_code == 1
@@ -238,7 +240,7 @@ def test_the_disclosure_is_in_the_audit_before_the_first_byte(
         seen.extend(str(p) for p in (tmp_path / "p.partial/bag").rglob("*"))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(acts.Exporter, "write", stopped)
+    monkeypatch.setattr(Exporter, "write", stopped)
     create(run, out, case="before")
 
     assert seen == ["export.create"]
@@ -250,7 +252,7 @@ def test_an_interrupted_export_goes_on_with_the_same_words(
     out = tmp_path / "p"
     approve(run, requested(create(run, out, case="goes on")))
     with monkeypatch.context() as broken:
-        broken.setattr(acts.PackageFolder, "finish", None)
+        broken.setattr(PackageFolder, "finish", None)
         create(run, out, case="goes on")
     assert not out.exists()
 

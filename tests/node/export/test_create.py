@@ -1,4 +1,4 @@
-"""Packages as they are made: every byte that was recorded, resumable, the same again."""
+"""Packages as they are made: every recorded byte, resumable, the same again."""
 
 import asyncio
 import io
@@ -6,6 +6,7 @@ import json
 import zipfile
 from collections.abc import Iterator
 from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -13,13 +14,19 @@ import pytest
 
 from almenara.core.errors import ExportError
 from almenara.core.ids import StreamId
+from almenara.core.time import ManualClock
 from almenara.node.export import verify
 from almenara.node.export.folder import PackageFolder
+from almenara.node.export.proofs import LogProofs
+from almenara.node.log_keeper import LogKeeper
+from almenara.node.log_keys import KeyFolder
+from almenara.node.store.vouchers import SqlEvidenceLog
 from almenara.recording.boxes import find, walk
 from almenara.recording.files import Files
 from tests.conftest import NOON
 from tests.node.export.packages import (
     CAMERAS,
+    CENTRE,
     OTHER,
     SECOND,
     Centre,
@@ -27,6 +34,7 @@ from tests.node.export.packages import (
     centre,
     films,
     gathered,
+    quiet,
     request,
 )
 from tests.recording.films import STREAM
@@ -103,7 +111,7 @@ def test_a_clip_plays_and_says_the_gap_as_a_jump_in_time(
             times = [float(frame.time or 0.0) for frame in container.decode(video=0)]
 
     assert len(times) == len({round(at, 3) for at in times}) == 40
-    assert max(b - a for a, b in zip(times, times[1:], strict=False)) > 3.0
+    assert max(b - a for a, b in pairwise(times)) > 3.0
 
 
 def test_metadata_says_where_when_and_how_well(tarifa: Centre, tmp_path: Path):
@@ -132,7 +140,7 @@ def test_a_name_that_a_spreadsheet_would_run_is_made_harmless(
     assert "'=HYPERLINK(0)" in (out / "data/ais.csv").read_text("utf-8")
 
 
-class Stopped(Exception):
+class StoppedError(Exception):
     pass
 
 
@@ -145,7 +153,7 @@ def test_an_interrupted_export_goes_on_and_is_the_same(
 
     def stop(done: int, _: int) -> None:
         if done >= after:
-            raise Stopped
+            raise StoppedError
 
     def write(progress) -> str:
         plan = exporter.prepare(asked, CAMERAS, out)
@@ -162,10 +170,10 @@ def test_an_interrupted_export_goes_on_and_is_the_same(
             progress=progress,
         ).manifest_sha256
 
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         write(stop)
     assert not out.exists()
-    assert write(lambda done, of: None) == whole.manifest_sha256
+    assert write(quiet) == whole.manifest_sha256
     assert sorted(tmp_path.iterdir()) == [out, tmp_path / "whole"]
 
 
@@ -247,15 +255,6 @@ def test_a_fragment_damaged_on_the_disk_is_left_out_and_named(tmp_path: Path):
 
 def test_the_proofs_of_the_centres_own_log_hold(tmp_path: Path):
     """The real evidence log, its real key and checkpoint, against the verifier."""
-    from almenara.core.time import ManualClock
-    from almenara.evidence import cosignature
-    from almenara.node.export.proofs import LogProofs
-    from almenara.node.log_keeper import LogKeeper
-    from almenara.node.log_keys import KeyFolder
-    from almenara.node.store.vouchers import SqlEvidenceLog
-    from tests.node.export.packages import CENTRE
-
-    del cosignature
     with centre(tmp_path) as tarifa:
         store = tarifa.store
         clock = ManualClock(NOON + timedelta(minutes=2))

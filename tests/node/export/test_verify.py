@@ -1,5 +1,6 @@
 """The verifier on packages that were changed: each change is found, named, judged."""
 
+import base64
 import hashlib
 import json
 import shutil
@@ -302,8 +303,6 @@ def test_a_base_time_changed_in_the_clip_is_altered(
 def test_a_table_with_other_times_meets_the_log(
     package: Path, trust: Path, tarifa: Centre
 ):
-    import base64
-
     def change(said: dict[str, Any]) -> None:
         row = said["streams"][0]["segments"][0]
         table = bytearray(base64.b64decode(row["table"]))
@@ -337,7 +336,7 @@ def test_a_package_signed_again_by_another_key_is_of_an_unknown_key(
 
 
 def test_a_strangers_signature_under_the_centres_certificate_is_altered(
-    package: Path, trust: Path, tarifa: Centre, tmp_path: Path
+    package: Path, trust: Path, tmp_path: Path
 ):
     stranger = export_key(tmp_path / "keys", centre_id=CENTRE, now=NOON)
     content = (package / MANIFEST).read_bytes()
@@ -422,7 +421,9 @@ def test_a_witness_that_nobody_trusts_is_no_anchor(
 ):
     trust = tmp_path / "few.txt"
     text = tarifa.trust()
-    trust.write_text("".join(x for x in text.splitlines(True) if "witness" not in x))
+    trust.write_text(
+        "".join(x for x in text.splitlines(keepends=True) if "witness" not in x)
+    )
 
     assert verdict(package, trust).word() == "not-anchored"
 
@@ -432,6 +433,7 @@ def test_a_segment_that_the_log_has_not_yet_is_not_anchored(
 ):
     class Empty(NaiveLog):
         def of_segments(self, segment_ids):
+            assert segment_ids
             return {}
 
     found = verdict(exported(tarifa, Empty(tarifa.index), tmp_path / "p"), trust)
@@ -501,7 +503,13 @@ def test_openssl_takes_the_signature_as_well(
     certificate = tmp_path / "c.pem"
     certificate.write_text(tarifa.key.pem)
     line = [openssl, "cms", "-verify", "-binary", "-inform", "DER", "-nointern"]
-    line += ["-noverify", "-certfile", str(certificate), "-in", str(package / SIGNATURE)]
+    line += [
+        "-noverify",
+        "-certfile",
+        str(certificate),
+        "-in",
+        str(package / SIGNATURE),
+    ]
     line += ["-content", str(package / MANIFEST), "-out", str(tmp_path / "out")]
 
     assert subprocess.run(line, check=False, capture_output=True).returncode == 0  # noqa: S603

@@ -7,6 +7,7 @@ which is asked for and never stands on a command line.
 
 import sys
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -28,6 +29,7 @@ Who = Annotated[str, typer.Option("--as", help="Your name here; asks your passwo
 
 @app.command()
 def create(
+    *,
     camera: Annotated[list[str], typer.Option("--camera", help="May be repeated.")],
     start: Annotated[str, typer.Option("--from", help="2026-03-01T12:00:00Z.")],
     end: Annotated[str, typer.Option("--to", help="At most 24 h later.")],
@@ -58,7 +60,17 @@ def create(
     )
     password = _password(who)
     settings = acts.settings(config)
-    made = anyio.run(acts.create, settings, asked, who, password, out, _progress())
+    made = anyio.run(
+        partial(
+            acts.create,
+            settings,
+            asked,
+            name=who,
+            password=password,
+            out=out.absolute(),
+            progress=_progress(),
+        )
+    )
     if isinstance(made, acts.Waiting):
         say(f"{made.why}; a second person approves these words with:")
         typer.echo(f"almenara export approve {made.digest} --as NAME")

@@ -195,12 +195,21 @@ def settings(config: Path | None) -> Config:
 async def create(
     config: Config,
     asked: Asked,
+    *,
     name: str,
     password: str,
     out: Path,
     progress: Progress,
 ) -> Finished | Waiting:
     """Put a request down, or carry an approved one out.
+
+    Args:
+        config: Of the centre.
+        asked: The words.
+        name: Who asks.
+        password: Theirs.
+        out: The destination, absolute.
+        progress: Told of every fragment.
 
     Raises:
         ExportError: It is not theirs, there is nothing, or there is no room.
@@ -217,7 +226,7 @@ async def create(
         approval = await _approval(at, account, request)
         if isinstance(approval, Waiting):
             return approval
-        folder = PackageFolder(out.absolute(), request.digest)
+        folder = PackageFolder(out, request.digest)
         folder.take_up()
         entry = at.entry(account, "export.create", request)
         await at.exports.begin(request.digest, at=entry.at, entry=entry)

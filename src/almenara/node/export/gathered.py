@@ -129,7 +129,8 @@ def streams_of(
     }
     if missing := [camera_id for camera_id in camera_ids if camera_id not in known]:
         raise ExportError(
-            f"{', '.join(missing)}: no camera of this centre; see: almenara station list"
+            f"{', '.join(missing)}: no camera of this centre; "
+            "see: almenara station list"
         )
     return {camera_id: known[camera_id] for camera_id in camera_ids}
 

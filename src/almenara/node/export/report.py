@@ -24,7 +24,7 @@ FONTS = (
     Path("/usr/share/fonts/dejavu-sans-fonts/DejaVuSans.ttf"),
     Path("/usr/share/fonts/TTF/DejaVuSans.ttf"),
 )
-"""Debian, Fedora and Arch; the one font that has all four languages and is everywhere."""
+"""Debian, Fedora and Arch; one font that has all four languages is everywhere."""
 
 LABEL_MM, LINE_MM, MARGIN_MM = 62.0, 5.5, 18.0
 TITLE_PT, HEADING_PT, TEXT_PT = 16, 11, 8.5
@@ -180,9 +180,9 @@ class Pages:
 
 
 def printable(value: str) -> str:
-    """Without what would steer the reading: control codes and marks of direction.
+    r"""Without what would steer the reading: control codes and marks of direction.
 
-    >>> printable("a\\u202eb\\n c")
+    >>> printable("a\u202eb\n c")
     'a b c'
     """
     return " ".join("".join(c if c.isprintable() else " " for c in value).split())

@@ -71,6 +71,9 @@ NAME = re.compile(
     r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}(/[A-Za-z0-9_][A-Za-z0-9._-]{0,199}){0,5}"
 )
 HEX64 = re.compile(r"[0-9a-f]{64}")
+PEM = re.compile(
+    "-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\\s]+)-----END CERTIFICATE-----"
+)
 UUID = re.compile(r"[0-9A-Za-z-]{1,100}")
 
 
@@ -494,10 +497,7 @@ def from_pem(text: str) -> bytes:
     Raises:
         WrongError: It is none.
     """
-    found = re.fullmatch(
-        r"\s*-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----\s*",
-        text,
-    )
+    found = PEM.fullmatch(text.strip())
     try:
         if found:
             return base64.b64decode("".join(found[1].split()), validate=True)
@@ -757,13 +757,14 @@ def trust_of(texts: Sequence[str]) -> Trust:
     """
     trust = Trust()
     for text in texts:
-        waiting, block = "", ""
-        for number, line in enumerate(text.splitlines(), start=1):
-            try:
+        line = waiting = block = ""
+        try:
+            for line in text.splitlines():
                 waiting, block = _trust_line(trust, line.strip(), waiting, block)
-            except WrongError as error:
-                raise CannotRunError(f"trust file, line {number}: {error}") from error
-        if waiting or block:
+        except WrongError as error:
+            where = f"trust file, {ascii(line)[:60]}"
+            raise CannotRunError(f"{where}: {error}") from error
+        if waiting:
             raise CannotRunError("trust file: a certificate is missing at its end")
     return trust
 
@@ -859,20 +860,12 @@ class Package:
             self._vouched = True
             return
         claimed = self._claimed()
-        if claimed is not None and claimed not in self._trust.exporters:
-            if cms_is_good(signature, content, claimed):
-                self.report.add(
-                    Finding(
-                        UNKNOWN_KEY,
-                        "is signed, but by nobody on the trust list: certificate SHA-256 "
-                        + claimed.sha256,
-                        MANIFEST,
-                    )
-                )
-                return
-        self.report.altered(
-            SIGNATURE, f"is no signature over {MANIFEST} by the exporting centre"
-        )
+        if claimed is None or not cms_is_good(signature, content, claimed):
+            why = f"is no signature over {MANIFEST} by the exporting centre"
+            self.report.altered(SIGNATURE, why)
+            return
+        why = f"is signed by nobody on the trust list: certificate {claimed.sha256}"
+        self.report.add(Finding(UNKNOWN_KEY, why, MANIFEST))
 
     def _claimed(self) -> Certificate | None:
         """Who the package says signed it: believed for nothing but a better word."""
@@ -958,7 +951,7 @@ class Package:
         return self._source
 
     def leaf_of(self, segment: dict[str, Any]) -> dict[str, Any] | None:
-        """What the log says of a segment, if its proof holds; words go to the report."""
+        """What the log says of a segment, if its proof holds."""
         own = segment["segment_id"]
         if segment["proof"] is None:
             word = NOT_ANCHORED if self._vouched else UNKNOWN_KEY
@@ -968,10 +961,7 @@ class Package:
         try:
             proof = tlog_proof(small(self._source, file, MAX_PROOF_BYTES))
             leaf = small(self._source, segment["leaf"], MAX_LEAF_BYTES)
-            if root_by(leaf, proof) != proof.head.root:
-                raise WrongError(
-                    "does not lead from this leaf to the checkpoint's root"
-                )
+            _check_root(leaf, proof)
             self._check_head(own, file, proof.head)
             return _segment_leaf(leaf, segment)
         except WrongError as error:
@@ -998,14 +988,18 @@ class Package:
         own = [signed_by(head, key) for key in logs]
         outside = [signed_by(head, key) for key in self._trust.witnesses]
         if False in own:
-            return [(ALTERED, "has a checkpoint with a wrong signature of a trusted log")]
+            return [
+                (ALTERED, "has a checkpoint with a wrong signature of a trusted log")
+            ]
         if False in outside:
             return [(ALTERED, "has a wrong signature of a trusted witness")]
         words = []
         if True not in own:
             known = not logs and self._trust.logs
             what = "of another log" if known else "signed by no trusted log"
-            words.append((UNKNOWN_KEY, f"has a checkpoint {what}: {shown(head.origin)}"))
+            words.append(
+                (UNKNOWN_KEY, f"has a checkpoint {what}: {shown(head.origin)}")
+            )
         if True not in outside and not any(head.is_same_tree(s) for s in self._stamps):
             why = "is vouched for by the exporting centre alone"
             words.append((NOT_ANCHORED, why))
@@ -1013,6 +1007,11 @@ class Package:
 
     def _word(self, own: str, word: str, detail: str, file: str) -> None:
         self.report.add(Finding(word, detail, file, segment_id=own))
+
+
+def _check_root(leaf: bytes, proof: Proof) -> None:
+    if root_by(leaf, proof) != proof.head.root:
+        raise WrongError("does not lead from this leaf to the checkpoint's root")
 
 
 def _manifest(text: str) -> dict[str, str]:
@@ -1077,7 +1076,7 @@ def _checked_metadata(said: dict[str, Any]) -> list[dict[str, Any]]:
             f"is of a format that this verifier does not know; it knows {FORMAT}"
         )
     start, end = _int(said["span"]["start_us"]), _int(said["span"]["end_us"])
-    streams = [
+    streams: list[dict[str, Any]] = [
         {
             "stream_id": _text(stream["stream_id"], UUID),
             "start_us": start,
@@ -1299,7 +1298,7 @@ class StreamCheck:
             self._report.altered(
                 name, "begins with another init", first_byte=0, end_byte=len(init)
             )
-        at = clip["init_bytes"]
+        at, last_us = clip["init_bytes"], 0
         for number, (segment, row) in enumerate(rows, start=1):
             if row["offset_bytes"] != at:
                 self._report.altered(
@@ -1313,8 +1312,11 @@ class StreamCheck:
             hashing = beside.submit(whole.update, data)
             why = _fault_of(data, row, number=number, origin_us=clip["origin_us"])
             hashing.result()
+            if not why and row["started_us"] < last_us:
+                why = "comes twice, or out of order"
             if why:
                 self._fragment(segment, row, name, why)
+            last_us = row["ended_us"]
             at += row["length_bytes"]
             self._report.checked["fragments"] = (
                 self._report.checked.get("fragments", 0) + 1
@@ -1379,7 +1381,9 @@ class StreamCheck:
         )
 
 
-def _fault_of(data: bytes, row: dict[str, Any], *, number: int, origin_us: int) -> str:
+def _fault_of(  # noqa: PLR0911  # one line per way to be wrong
+    data: bytes, row: dict[str, Any], *, number: int, origin_us: int
+) -> str:
     """Why these bytes are not the recorded fragment; empty if they are.
 
     A clip carries fragments as they were recorded but for two numbers: their place in

@@ -130,17 +130,25 @@ TEXTS: Mapping[str, tuple[str, str, str, str]] = {
         "How to verify",
     ),
     "verify_how": (
-        "يتحقق البرنامج verify.py الموجود في الحزمة من كل ملف ومن كل جزء من التسجيل دون "
-        "شبكة. يلزم ملف الثقة، ويسلّمه المركز بطريق آخر غير هذه الحزمة.",
-        "El programa verify.py de este paquete comprueba cada archivo y cada fragmento "
-        "grabado, sin red. Necesita el archivo de confianza, que el centro entrega por "
-        "otra vía, nunca dentro del paquete.",
-        "Le programme verify.py de ce dossier contrôle chaque fichier et chaque fragment "
-        "enregistré, sans réseau. Il lui faut le fichier de confiance, que le centre "
-        "remet par une autre voie, jamais dans le dossier.",
-        "The program verify.py in this package compares every file and every recorded "
-        "fragment, without a network. It needs the trust file, which the centre hands "
-        "over by another way, never inside the package.",
+        (
+            "يفحص برنامج التحقق المرفق كل ملف وكل جزء مسجَّل دون شبكة. يلزمه ملف "
+            "الثقة، ويسلّمه المركز بطريق آخر، لا داخل هذه الحزمة."
+        ),
+        (
+            "El programa adjunto comprueba, sin red, cada archivo y cada fragmento "
+            "grabado. Necesita el archivo de confianza, que el centro entrega por otra "
+            "vía, nunca dentro del paquete."
+        ),
+        (
+            "Le programme joint contrôle, sans réseau, chaque fichier et chaque "
+            "fragment enregistré. Il lui faut le fichier de confiance, que le centre "
+            "remet par une autre voie, jamais dans le dossier."
+        ),
+        (
+            "The enclosed program compares every file and every recorded fragment, "
+            "without a network. It needs the trust file, which the centre hands over "
+            "by another way, never inside the package."
+        ),
     ),
     "words": (
         "الكلمة ورمز الخروج",
@@ -185,14 +193,22 @@ TEXTS: Mapping[str, tuple[str, str, str, str]] = {
         "The verification could not run",
     ),
     "not_promised": (
-        "ما لا تثبته هذه الحزمة: معنى الصور، وقبولها أمام المحكمة، وصحة ساعة المركز "
-        "أكثر مما هو مذكور هنا.",
-        "Lo que este paquete no prueba: qué significan las imágenes, su admisión por un "
-        "tribunal, ni que el reloj del centro sea más exacto de lo que aquí se dice.",
-        "Ce que ce dossier ne prouve pas : le sens des images, leur recevabilité devant "
-        "un tribunal, ni une heure plus exacte que ce qui est dit ici.",
-        "What this package does not prove: what the pictures mean, that a court admits "
-        "them, or that the centre's clock is better than is said here.",
+        (
+            "ما لا تثبته هذه الحزمة: معنى الصور، وقبولها أمام المحكمة، ودقة ساعة "
+            "المركز فوق ما هو مذكور هنا."
+        ),
+        (
+            "Lo que este paquete no prueba: qué significan las imágenes, su admisión "
+            "por un tribunal, ni una hora más exacta que la que aquí se dice."
+        ),
+        (
+            "Ce que ce dossier ne prouve pas : le sens des images, leur recevabilité "
+            "devant un tribunal, ni une heure plus exacte que ce qui est dit ici."
+        ),
+        (
+            "What this package does not prove: what the pictures mean, that a court "
+            "admits them, or a time more exact than is said here."
+        ),
     ),
 }
 """Key to text, in the order of :class:`Language`."""
