@@ -39,15 +39,6 @@ AIS_COLUMNS = ("at", "mmsi", "name", "latitude", "longitude", "speed_kn", "cours
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SegmentProof:
-    """What the evidence log gives for one segment."""
-
-    leaf: bytes
-    proof: bytes
-    """A C2SP tlog-proof: the leaf's place, the checkpoint and who signed it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Stamp:
     """A time stamp over a checkpoint."""
 
@@ -58,17 +49,25 @@ class Stamp:
     """RFC 3161, DER, over the text of the note."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentProof:
+    """What the evidence log gives for one segment."""
+
+    leaf: bytes
+    proof: bytes
+    """A C2SP tlog-proof: the leaf's place, the checkpoint and who signed it."""
+
+    stamps: tuple[Stamp, ...] = ()
+    """Over the checkpoint that the proof leads to."""
+
+
 class Proofs(Protocol):
     """Where proofs come from: the evidence log."""
 
     def of_segments(
         self, segment_ids: Sequence[SegmentId]
     ) -> Mapping[SegmentId, SegmentProof]:
-        """Those that the log can prove now, all against the same checkpoint."""
-        ...
-
-    def stamps(self) -> Sequence[Stamp]:
-        """Time stamps over the checkpoint that the proofs lead to."""
+        """Those that the log can prove now."""
         ...
 
     def public_keys(self) -> Sequence[str]:

@@ -115,11 +115,10 @@ class NaiveLog:
                 for step in path_of(leaves, place)
             )
             text = f"c2sp.org/tlog-proof@v1\nindex {place}\n{path}\n{note}"
-            found[segment_id] = SegmentProof(leaf=leaf, proof=text.encode())
+            found[segment_id] = SegmentProof(
+                leaf=leaf, proof=text.encode(), stamps=tuple(self.given_stamps)
+            )
         return {s: found[s] for s in segment_ids}
-
-    def stamps(self) -> Sequence[Stamp]:
-        return self.given_stamps
 
     def public_keys(self) -> Sequence[str]:
         return [f"log {self.key.line}"]

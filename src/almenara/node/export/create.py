@@ -251,7 +251,8 @@ class Exporter:
             proof_name, leaf_name = package.proof_names(segment_id)
             work.put(proof_name, proof.proof)
             work.put(leaf_name, proof.leaf)
-        for number, stamp in enumerate(self._proofs.stamps(), start=1):
+        stamps = dict.fromkeys(s for proof in found.values() for s in proof.stamps)
+        for number, stamp in enumerate(stamps, start=1):
             work.put(f"data/tsa/{number:04d}.checkpoint", stamp.checkpoint)
             work.put(f"data/tsa/{number:04d}.tsr", stamp.reply)
         keys = "".join(f"{line}\n" for line in self._proofs.public_keys())

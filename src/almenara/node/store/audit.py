@@ -102,7 +102,7 @@ class SqlAuditLog:
 
         def work(connection: sa.Connection) -> tuple[RecordedEntry, ...]:
             rows = connection.execute(wanted.order_by(audit.c.seq)).mappings()
-            return tuple(map(_recorded, rows))
+            return tuple(map(recorded, rows))
 
         return await self._store.read(work)
 
