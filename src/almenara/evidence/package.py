@@ -134,6 +134,17 @@ class ClipRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MaskedRow:
+    """A derived copy of a clip, made for disclosure."""
+
+    file: str
+    source: str
+    """The clip it was made of."""
+
+    source_sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StreamRow:
     """What the package has of one stream."""
 
@@ -142,6 +153,7 @@ class StreamRow:
     clips: tuple[ClipRow, ...]
     segments: tuple[SegmentRow, ...]
     gaps: tuple[Gap, ...]
+    masked: tuple[MaskedRow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,6 +186,11 @@ def clip_name(stream_id: StreamId, origin: datetime) -> str:
     """Where a clip lies; made of an id and a time, never of a person's words."""
     safe = re.sub(r"[^A-Za-z0-9-]", "_", stream_id)[:64]
     return f"data/clip-{safe}-{origin:%Y%m%dT%H%M%S}{origin.microsecond:06d}Z.mp4"
+
+
+def masked_name(clip: str) -> str:
+    """Where the masked copy of a clip lies."""
+    return f"{clip.removesuffix('.mp4')}.masked.mp4"
 
 
 def proof_names(segment_id: SegmentId) -> tuple[str, str]:
@@ -402,6 +419,10 @@ def _stream(stream: StreamRow) -> dict[str, object]:
                 "origin_us": to_micros(clip.origin),
             }
             for clip in stream.clips
+        ],
+        "masked": [
+            {"file": m.file, "source": m.source, "source_sha256": m.source_sha256}
+            for m in stream.masked
         ],
         "segments": [_segment(segment) for segment in stream.segments],
         "gaps": [

@@ -1,6 +1,7 @@
 """Packages as they are made: every recorded byte, resumable, the same again."""
 
 import asyncio
+import hashlib
 import io
 import json
 import zipfile
@@ -13,7 +14,7 @@ import av
 import pytest
 
 from almenara.core.errors import ExportError
-from almenara.core.ids import StreamId
+from almenara.core.ids import CameraId, StreamId
 from almenara.core.time import ManualClock
 from almenara.node.export import verify
 from almenara.node.export.folder import PackageFolder
@@ -251,6 +252,29 @@ def test_a_fragment_damaged_on_the_disk_is_left_out_and_named(tmp_path: Path):
 
     assert report.word() == "authentic-with-gaps"
     assert "damaged" in report.findings[0].detail
+
+
+class BlackOnly:
+    """Fulfils ``MaskedCopies``: one camera has a mask."""
+
+    def masked(self, camera_id: CameraId, clip: Path) -> Iterator[bytes] | None:
+        assert clip.is_file()
+        return iter([b"bla", b"ck"]) if camera_id == "tarifa-day" else None
+
+
+def test_a_masked_copy_says_whose_it_is(tarifa: Centre, tmp_path: Path):
+    out = tmp_path / "p"
+    tarifa.export(out, request(2), tarifa.exporter(masks=BlackOnly()))
+
+    said = json.loads((out / "data/metadata.json").read_text("ascii"))
+    masked = [row for stream in said["streams"] for row in stream["masked"]]
+
+    (copy,) = masked
+    assert (out / copy["file"]).read_bytes() == b"black"
+    source = hashlib.sha256((out / copy["source"]).read_bytes()).hexdigest()
+    assert copy["source_sha256"] == source
+    trust = verify.trust_of([tarifa.trust()])
+    assert verify.Package(verify.opened(out), trust).check().word() == "authentic"
 
 
 def test_the_proofs_of_the_centres_own_log_hold(tmp_path: Path):

@@ -149,7 +149,7 @@ class Desk:
 
     def key(self) -> ExportKey:
         """The centre's export key."""
-        folder = self.settings.store.directory / "keys"
+        folder = self.settings.key_folder
         centre_id = CentreId(self.settings.centre.id)
         return export_key(folder, centre_id=centre_id, now=self.clock.now())
 

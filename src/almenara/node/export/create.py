@@ -8,12 +8,13 @@ Source: docs/design/evidence-export.md, "Order of work".
 """
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from importlib.resources import files
 from itertools import groupby
 from pathlib import Path
+from typing import Protocol
 
 from almenara.core.errors import ExportError
 from almenara.core.ids import CameraId, SegmentId, StreamId
@@ -23,6 +24,7 @@ from almenara.evidence.disclosure import Approval, Request
 from almenara.evidence.package import (
     ClipRow,
     FragmentRow,
+    MaskedRow,
     Proofs,
     SegmentProof,
     SegmentRow,
@@ -47,6 +49,17 @@ ROOM = 1.05
 
 Progress = Callable[[int, int], None]
 """Bytes of recordings done, and of all."""
+
+
+class MaskedCopies(Protocol):
+    """Makes derived copies where disclosure needs masks."""
+
+    def masked(self, camera_id: CameraId, clip: Path) -> Iterator[bytes] | None:
+        """The film of a clip with its masks burnt in; None where no mask applies.
+
+        A camera with masks whose pose is not known well enough is masked as a whole.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +94,9 @@ class Exporter:
         centre: str,
         software: str,
         local_zone: str,
+        masks: MaskedCopies | None = None,
     ) -> None:
+        self._masks = masks
         self._playback = playback
         self._index = index
         self._proofs = proofs
@@ -176,7 +191,7 @@ class Exporter:
                 for pieces in planned
                 if (clip := self._clip(stream_id, pieces, work, counted)) is not None
             ]
-            rows.append(self._stream_row(camera_id, stream_id, written, request))
+            rows.append(self._stream_row(camera_id, stream_id, written, request, work))
         return rows
 
     def _clip(
@@ -206,6 +221,7 @@ class Exporter:
         stream_id: StreamId,
         written: Sequence[tuple[str, WrittenClip]],
         request: Request,
+        work: "_Work",
     ) -> StreamRow:
         damaged = [
             Gap(start=f.started_at, end=f.ended_at, cause=DAMAGED)
@@ -225,7 +241,27 @@ class Exporter:
                 )
             ),
             gaps=tuple(sorted([*known, *damaged], key=lambda gap: gap.start)),
+            masked=tuple(self._masked(camera_id, written, work)),
         )
+
+    def _masked(
+        self,
+        camera_id: CameraId,
+        written: Sequence[tuple[str, WrittenClip]],
+        work: "_Work",
+    ) -> Iterator[MaskedRow]:
+        for source, clip in written:
+            found = (
+                self._masks.masked(camera_id, work.folder.bag / source)
+                if self._masks
+                else None
+            )
+            if found is not None:
+                name = package.masked_name(source)
+                work.put(name, b"".join(found))
+                yield MaskedRow(
+                    file=name, source=source, source_sha256=clip.sha256.hex()
+                )
 
     def _segment_row(self, clip: str, fragments: Sequence[ClipFragment]) -> SegmentRow:
         segment = fragments[0].segment
