@@ -199,9 +199,12 @@ def proof_names(segment_id: SegmentId) -> tuple[str, str]:
     return f"data/proofs/{safe}.tlog-proof", f"data/proofs/{safe}.leaf"
 
 
-def document(content: Mapping[str, Any]) -> bytes:
+def document(content: Mapping[str, Any], *, indent: int | None = 1) -> bytes:
     """A JSON document: sorted keys, ASCII, one line feed at its end."""
-    text = json.dumps(content, sort_keys=True, indent=1, allow_nan=False)
+    tight = (",", ":") if indent is None else None
+    text = json.dumps(
+        content, sort_keys=True, indent=indent, separators=tight, allow_nan=False
+    )
     return text.encode("ascii") + b"\n"
 
 
@@ -264,7 +267,8 @@ def metadata(
             ],
             "streams": [_stream(stream) for stream in streams],
             "not_kept": ["ais"],
-        }
+        },
+        indent=None,  # an hour of one camera has some thousand fragments
     )
 
 
@@ -317,7 +321,7 @@ def tracks_geojson(rows: Iterable[TrackRow]) -> bytes:
         }
         for row in sorted(rows, key=lambda row: (row.track_id, row.at))
     ]
-    return document({"type": "FeatureCollection", "features": features})
+    return document({"type": "FeatureCollection", "features": features}, indent=None)
 
 
 def ais_csv(rows: Iterable[AisRow]) -> bytes:

@@ -36,6 +36,7 @@ HASH = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1).hash(PASSWORD)
 PEOPLE = {
     "ana": Role.EVIDENCE_OFFICER,
     "driss": Role.WATCH_OFFICER,
+    "leila": Role.EVIDENCE_OFFICER,
     "omar": Role.OPERATOR,
 }
 WORDS = {
@@ -198,6 +199,46 @@ def test_an_approval_is_good_for_one_package(run: Run, tmp_path: Path):
 
     assert create(run, tmp_path / "again", case="once").exit_code == 1
     assert not (tmp_path / "again").exists()
+
+
+def test_an_approval_is_good_for_one_destination(run: Run, tmp_path: Path, monkeypatch):
+    """An interrupted package may lie elsewhere: a second one would be a second copy."""
+    approve(run, requested(create(run, tmp_path / "p", case="elsewhere")))
+    with monkeypatch.context() as broken:
+        broken.setattr(Exporter, "write", None)
+        create(run, tmp_path / "p", case="elsewhere")
+
+    refused = create(run, tmp_path / "other", case="elsewhere")
+
+    assert refused.exit_code == 1
+    assert "another --out" in refused.output
+    assert [p.name for p in tmp_path.iterdir()] == ["p.partial"]
+
+
+def test_who_approved_must_have_the_right_still(run: Run, house: Path, tmp_path: Path):
+    """The second person is shut out between the approval and the package."""
+    approve(run, requested(create(run, tmp_path / "p", case="left")), "leila")
+    with open_store(house / "almenara.db") as store:
+        accounts = SqlAccounts(store)
+        gone = entry("account", "leila")
+        asyncio.run(accounts.disable(PersonId("leila"), at=NOON, entry=gone))
+
+    refused = create(run, tmp_path / "p", case="left")
+
+    assert refused.exit_code == 1
+    assert "works here no more" in refused.output
+    assert not (tmp_path / "p").exists()
+
+
+def test_a_wrong_password_leaves_a_line_in_the_audit(run: Run, tmp_path: Path, audit):
+    create(run, tmp_path / "p", password="x")  # noqa: S106  # a wrong one
+
+    line = audit()[0].entry
+    assert (line.act, line.result.value, line.object.id) == (
+        "export.identify",
+        "deny",
+        "ana",
+    )
 
 
 @pytest.mark.parametrize("who", ["omar", "driss"])

@@ -151,6 +151,7 @@ def test_an_interrupted_export_goes_on_and_is_the_same(
 ):
     whole = tarifa.export(tmp_path / "whole", request(7))
     asked, exporter, out = request(7), tarifa.exporter(), tmp_path / "p"
+    folders: list[PackageFolder] = []
 
     def stop(done: int, _: int) -> None:
         if done >= after:
@@ -159,6 +160,7 @@ def test_an_interrupted_export_goes_on_and_is_the_same(
     def write(progress) -> str:
         plan = exporter.prepare(asked, CAMERAS, out)
         folder = PackageFolder(out, asked.digest)
+        folders.append(folder)
         folder.take_up()
         at = NOON + 90 * SECOND
         return exporter.write(
@@ -173,6 +175,7 @@ def test_an_interrupted_export_goes_on_and_is_the_same(
 
     with pytest.raises(StoppedError):
         write(stop)
+    folders.pop().let_go()  # as the end of a process does
     assert not out.exists()
     assert write(quiet) == whole.manifest_sha256
     assert sorted(tmp_path.iterdir()) == [out, tmp_path / "whole"]
@@ -202,8 +205,20 @@ def test_a_longer_file_of_before_is_cut(tmp_path: Path):
     assert (folder.bag / "a").read_bytes() == b"abc"
 
 
+def test_two_processes_do_not_write_one_package(tmp_path: Path):
+    first = PackageFolder(tmp_path / "p", "one")
+    first.take_up()
+
+    with pytest.raises(ExportError, match="another process"):
+        PackageFolder(tmp_path / "p", "one").take_up()
+    first.let_go()
+    assert PackageFolder(tmp_path / "p", "one").take_up()
+
+
 def test_another_request_does_not_go_on_with_a_strangers_folder(tmp_path: Path):
-    PackageFolder(tmp_path / "p", "one").take_up()
+    first = PackageFolder(tmp_path / "p", "one")
+    first.take_up()
+    first.let_go()
 
     with pytest.raises(ExportError, match="another export"):
         PackageFolder(tmp_path / "p", "two").take_up()

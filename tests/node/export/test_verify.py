@@ -598,6 +598,13 @@ def test_what_is_no_package_could_not_be_verified(
     assert "could not run" in capsys.readouterr().err
 
 
+def test_a_trust_file_inside_the_package_is_refused(package: Path, trust: Path, capsys):
+    shutil.copy(trust, package / "data" / "trust.txt")
+
+    assert verify.main([str(package), "--trust", f"{package}/data/trust.txt"]) == 2
+    assert "another way" in capsys.readouterr().err
+
+
 def test_the_words_of_the_shell_are_the_verdicts(package: Path, trust: Path, capsys):
     assert verify.main([str(package), "--trust", str(trust)]) == 0
     assert capsys.readouterr().out.startswith("AUTHENTIC\n")

@@ -1,5 +1,6 @@
 """What ``almenara export`` does, apart from how it speaks: two persons, then bytes."""
 
+import hashlib
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,6 +19,7 @@ from almenara.core.errors import ExportError
 from almenara.core.ids import CameraId, CentreId
 from almenara.evidence.access import Action, Header, Principal, decide
 from almenara.evidence.audit import (
+    ANONYMOUS,
     AuditAction,
     AuditActor,
     AuditEntry,
@@ -27,10 +29,11 @@ from almenara.evidence.audit import (
 from almenara.evidence.disclosure import Approval, Refusal, Request, refusal
 from almenara.node.clock import SystemClock
 from almenara.node.config import Config, load
-from almenara.node.export.create import Exporter, Finished, Progress
+from almenara.node.export.create import Exporter, Finished, Progress, verifier
 from almenara.node.export.folder import PackageFolder
 from almenara.node.export.gathered import Archives, gather, streams_of
 from almenara.node.export.proofs import log_proofs
+from almenara.node.export.report import printable
 from almenara.node.export.signing import ExportKey, export_key
 from almenara.node.store.accounts import SqlAccounts
 from almenara.node.store.alarms import SqlAlarmDesk
@@ -92,11 +95,28 @@ class Desk:
         kept = usable.password_hash if usable else None
         right = await Passwords().matches(kept, password)
         if usable is None or not right:
+            await self.audit.record(self._refused(account))
             raise ExportError(
                 f"{name}: name or password is wrong; "
                 "a link lets them choose a new one: almenara user link"
             )
         return usable
+
+    async def still_approves(self, approval: Approval, request: Request) -> None:
+        """The second person has to have the right when bytes leave, not only before.
+
+        Raises:
+            ExportError: They have not, or work here no more.
+        """
+        everybody = await SqlAccounts(self.store).everybody()
+        for account in everybody:
+            if account.person_id == approval.approved_by and not account.disabled_at:
+                await self.must(account, Action.EXPORT_APPROVE, request)
+                return
+        raise ExportError(
+            f"{approval.approved_by}: approved this and works here no more; another "
+            f"person has to: almenara export approve {request.digest}"
+        )
 
     async def must(self, account: Account, action: Action, request: Request) -> None:
         """Refuse what their roles, stations or purpose do not allow; note the refusal.
@@ -116,6 +136,19 @@ class Desk:
         raise ExportError(
             f"{account.name}: has no right to {action.value} for these cameras; "
             "see: almenara user list"
+        )
+
+    def _refused(self, account: Account | None) -> AuditEntry:
+        """Somebody gave a wrong name or password; only a real name is kept."""
+        person_id = account.person_id if account else "unknown"
+        return AuditEntry(
+            entry_id=secrets.token_hex(8),
+            at=self.clock.now(),
+            actor=ANONYMOUS,
+            action=AuditAction.SECURITY,
+            act="export.identify",
+            object=AuditObject(kind="account", id=person_id),
+            result=AuditResult.DENY,
         )
 
     def entry(
@@ -226,22 +259,27 @@ async def create(
         approval = await _approval(at, account, request)
         if isinstance(approval, Waiting):
             return approval
-        folder = PackageFolder(out, request.digest)
-        folder.take_up()
-        entry = at.entry(account, "export.create", request)
-        await at.exports.begin(request.digest, at=entry.at, entry=entry)
-        gathered = await gather(at.archives(), request)
-        write = partial(
-            exporter.write,
-            plan,
-            request,
-            approval,
-            gathered,
-            folder=folder,
-            made_at=approval.used_at or entry.at,
-            progress=progress,
-        )
-        made = await to_thread.run_sync(write)
+        with PackageFolder(out, request.digest) as folder:
+            begun = folder.take_up()
+            entry = at.entry(account, "export.create", request)
+            if not await at.exports.begin(approval, str(out), at=entry.at, entry=entry):
+                if not begun:
+                    folder.abandon()
+                raise ExportError(
+                    f"{request.digest}: this approval was begun for another --out, or "
+                    "is used up; go on there, or ask anew with other words"
+                )
+            write = partial(
+                exporter.write,
+                plan,
+                request,
+                approval,
+                await gather(at.archives(), request),
+                folder=folder,
+                made_at=approval.used_at or entry.at,
+                progress=progress,
+            )
+            made = await to_thread.run_sync(write)
         done = at.entry(account, "export.finish", request, size_bytes=made.size_bytes)
         await at.exports.finish(request.digest, at=done.at, entry=done)
         return made
@@ -252,6 +290,7 @@ async def _approval(at: Desk, account: Account, request: Request) -> Approval | 
     approval = found[1] if found else None
     refused = refusal(request, approval, at.clock.now())
     if refused is None and approval is not None:
+        await at.still_approves(approval, request)
         return approval
     if found is None or approval is not None:
         entry = at.entry(account, "export.request", request)
@@ -299,8 +338,9 @@ async def trust(config: Config) -> str:
     async with desk(config) as at:
         key = at.key()
         lines = [
-            f"# {config.centre.name} ({config.centre.id})",
+            f"# {printable(config.centre.name)} ({config.centre.id})",
             f"# certificate SHA-256 {key.sha256}",
+            f"# verify.py SHA-256 {hashlib.sha256(verifier()).hexdigest()}",
             *log_proofs(at.store, config).public_keys(),
         ]
         return "\n".join(lines) + f"\nexport\n{key.pem}"

@@ -44,6 +44,9 @@ from almenara.recording.playback import Piece, Playback
 DAMAGED = "damaged"
 """The cause of a gap whose fragment is on the disk and no longer what was recorded."""
 
+MOST_FRAGMENTS = 300_000
+"""Some 90 MB of metadata: what the verifier still reads, and a week of one camera."""
+
 ROOM = 1.05
 """Of the clips' bytes: proofs and documents beside them; a ZIP needs them twice."""
 
@@ -130,6 +133,14 @@ class Exporter:
             raise ExportError(
                 "nothing is recorded of these cameras in this span; "
                 "widen it, or look at the cameras' timelines"
+            )
+        fragments = sum(
+            len(pieces) for _, planned in clips.values() for pieces in planned
+        )
+        if fragments > MOST_FRAGMENTS:
+            raise ExportError(
+                f"{fragments} fragments are more than the {MOST_FRAGMENTS} of one "
+                "package; ask for a shorter span or fewer cameras, in parts"
             )
         copies = 2 if out.suffix == ".zip" else 1
         _check_room(out, int(size_bytes * ROOM * copies))

@@ -12,6 +12,7 @@ import shutil
 import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -76,6 +77,7 @@ class PackageFolder:
         self.partial = out.with_name(f"{out.name}.partial")
         self.bag = self.partial / "bag"
         self._digest = digest
+        self._ticket: int | None = None
 
     def take_up(self) -> bool:
         """Begin, or go on with what is there.
@@ -89,18 +91,32 @@ class PackageFolder:
         if self.out.exists() or self.out.is_symlink():
             raise ExportError(f"{self.out}: is there already; choose another --out")
         ticket = self.partial / TICKET
-        if self.partial.exists():
-            found = ticket.read_text("utf-8") if ticket.is_file() else ""
-            if found != self._digest:
-                raise ExportError(
-                    f"{self.partial}: another export was interrupted there; finish it, "
-                    "or remove the folder"
-                )
-            return True
-        self.partial.mkdir(mode=0o700, parents=True)
-        ticket.write_text(self._digest, "utf-8")
-        self.bag.mkdir()
-        return False
+        begun = self.partial.exists()
+        if not begun:
+            self.partial.mkdir(mode=0o700, parents=True)
+            self.bag.mkdir()
+            ticket.write_text(self._digest, "utf-8")
+        self._lock(ticket)
+        if ticket.read_text("utf-8") != self._digest:
+            raise ExportError(
+                f"{self.partial}: another export was interrupted there; finish it, "
+                "or remove the folder"
+            )
+        return begun
+
+    def _lock(self, ticket: Path) -> None:
+        """Held until this process ends: two would write into one package."""
+        try:
+            self._ticket = os.open(ticket, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            flock(self._ticket, LOCK_EX | LOCK_NB)
+        except FileNotFoundError as error:
+            raise ExportError(
+                f"{self.partial}: no export of ours; choose another --out"
+            ) from error
+        except BlockingIOError as error:
+            raise ExportError(
+                f"{self.partial}: another process is writing this package; wait for it"
+            ) from error
 
     @contextmanager
     def file(self, name: str) -> Iterator[Growing]:
@@ -136,7 +152,24 @@ class PackageFolder:
             self.bag.rename(self.out)
         _sync_folder(self.out.parent)
         shutil.rmtree(self.partial)
+        self.let_go()
         return size_bytes
+
+    def abandon(self) -> None:
+        """Take away what was begun; nothing of the recordings is in it."""
+        shutil.rmtree(self.partial)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Let another process go on with it."""
+        if self._ticket is not None:
+            os.close(self._ticket)
+            self._ticket = None
 
 
 def _pack(bag: Path, packed: Path) -> None:

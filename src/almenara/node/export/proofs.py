@@ -11,13 +11,13 @@ import sqlalchemy as sa
 
 from almenara.core.ids import CentreId, SegmentId
 from almenara.evidence import checkpoint
-from almenara.evidence.leaves import Kind
+from almenara.evidence.leaves import KeyEvent, KeyStep, Kind
 from almenara.evidence.package import SegmentProof, Stamp
 from almenara.node.config import Config
 from almenara.node.store.database import Store
 from almenara.node.store.evidence_log import logs
 from almenara.node.store.proofs import prove
-from almenara.node.store.vouchers import current_key, key_events
+from almenara.node.store.vouchers import key_events
 
 
 class LogProofs:
@@ -49,17 +49,26 @@ class LogProofs:
         return self._store.read_now(work)
 
     def public_keys(self) -> Sequence[str]:
-        """Of every log, the key that signs now or signed last."""
+        """Of every log, each key that ever signed and was not revoked.
+
+        A proof may lead to a checkpoint of before the newest key came.
+        """
 
         def work(db: sa.Connection) -> list[str]:
-            lines = []
-            for of in logs(db):
-                origin = checkpoint.origin(self._centre_id, of.log)
-                if key := current_key(key_events(db, origin)):
-                    lines.append(f"log {checkpoint.key_of(origin, key)}")
-            return lines
+            origins = [checkpoint.origin(self._centre_id, of.log) for of in logs(db)]
+            return [
+                f"log {checkpoint.key_of(origin, key)}"
+                for origin in origins
+                for key in _sound_keys(key_events(db, origin))
+            ]
 
         return self._store.read_now(work)
+
+
+def _sound_keys(events: Sequence[KeyEvent]) -> list[bytes]:
+    revoked = {e.public_key for e in events if e.step is KeyStep.REVOKED}
+    entered = dict.fromkeys(e.public_key for e in events)
+    return [key for key in entered if key not in revoked]
 
 
 def log_proofs(store: Store, config: Config) -> LogProofs:

@@ -58,7 +58,7 @@ SEGMENT_LEAF = 1
 """The kind byte of a leaf that speaks of a segment."""
 
 MAX_FILES = 50_000
-MAX_TEXT_BYTES = 64 * 1024 * 1024
+MAX_TEXT_BYTES = 128 * 1024 * 1024
 MAX_PROOF_BYTES = 256 * 1024
 MAX_LEAF_BYTES = 1024 * 1024
 MAX_FRAGMENT_BYTES = 64 * 1024 * 1024
@@ -1442,6 +1442,7 @@ def main(words: Sequence[str] | None = None) -> int:
     asked.add_argument("--json", action="store_true", help="for programs")
     given = asked.parse_args(words)
     try:
+        _refuse_own_words(given.package, given.trust)
         trust = trust_of([path.read_text("utf-8") for path in given.trust])
         report = Package(opened(given.package), trust).check()
     except (CannotRunError, OSError, UnicodeDecodeError) as error:
@@ -1453,6 +1454,15 @@ def main(words: Sequence[str] | None = None) -> int:
         )
     sys.stdout.write(as_json(report) if given.json else as_text(report))
     return EXIT[report.word()]
+
+
+def _refuse_own_words(package: Path, trusts: Sequence[Path]) -> None:
+    inside = package.resolve()
+    for path in trusts:
+        if inside in path.resolve().parents:
+            raise CannotRunError(
+                f"{path}: lies in the package; whom to trust has to come by another way"
+            )
 
 
 def as_json(report: Report) -> str:

@@ -26,6 +26,7 @@ export_request = sa.Table(
     sa.Column("approved_by", sa.Text),
     sa.Column("approved_at", UtcMicros),
     sa.Column("used_at", UtcMicros),
+    sa.Column("destination", sa.Text),
     sa.Column("finished_at", UtcMicros),
     sa.CheckConstraint(
         "(approved_by is null) = (approved_at is null)", name="ck_export_approved"
@@ -80,11 +81,33 @@ class SqlExports:
         word = word.values(approved_by=by, approved_at=at)
         await self._change(word, entry)
 
-    async def begin(self, digest: str, *, at: datetime, entry: AuditEntry) -> None:
-        """Note that bytes are about to leave; committed before the first one does."""
-        used = sa.update(export_request).where(export_request.c.digest == digest)
-        first = sa.func.coalesce(export_request.c.used_at, sa.literal(at, UtcMicros()))
-        await self._change(used.values(used_at=first), entry)
+    async def begin(
+        self, approval: Approval, destination: str, *, at: datetime, entry: AuditEntry
+    ) -> bool:
+        """Note that bytes are about to leave; committed before the first one does.
+
+        Returns:
+            False, and nothing noted, if this approval was replaced, is used up, or was
+            begun for another destination: it is good for one package.
+        """
+        table = export_request.c
+        elsewhere = table.destination.is_not(None) & (table.destination != destination)
+        used = sa.update(export_request).where(
+            table.digest == approval.digest,
+            table.approved_at == approval.approved_at,
+            table.finished_at.is_(None),
+            sa.not_(elsewhere),
+        )
+        first = sa.func.coalesce(table.used_at, sa.literal(at, UtcMicros()))
+        used = used.values(used_at=first, destination=destination)
+
+        def work(connection: sa.Connection) -> bool:
+            if connection.execute(used).rowcount != 1:
+                return False
+            audit.append(connection, (entry,))
+            return True
+
+        return await self._store.write(work)
 
     async def finish(self, digest: str, *, at: datetime, entry: AuditEntry) -> None:
         """The package is whole; its approval is used up."""

@@ -33,6 +33,9 @@ log = structlog.get_logger(__name__)
 MAX_WAITING = 60
 """Pictures; older ones are given up when the disk does not follow."""
 
+AN_HOUR = timedelta(hours=1)
+THINNED = timedelta(seconds=10)
+
 tables = sa.MetaData()
 point = sa.Table(
     "point",
@@ -178,22 +181,36 @@ class TrackPoints:
 def points_within(directory: Path, start: datetime, end: datetime) -> list[TrackRow]:
     """Every contact's points in [start, end), by time; blocking.
 
-    The node that writes them may be running beside.
+    The node that writes them may be running beside. Of more than an hour, each contact
+    has a point every ten seconds: a day of a busy strait would not fit into memory.
 
     Raises:
         StoreError: A day's file cannot be read.
     """
-    wanted = sa.select(point).where(point.c.at >= start, point.c.at < end)
+    step = timedelta() if end - start <= AN_HOUR else THINNED
     found: list[TrackRow] = []
-    day = start.replace(hour=0, minute=0, second=0, microsecond=0)
-    while day < end:
-        path = _path_of(directory, f"{day:%Y%m%d}")
-        if path.exists():
-            with open_plain(path, durability=Durability.NORMAL) as store:
-                rows = store.read_now(partial(_rows, wanted.order_by(point.c.at)))
-            found += map(_track_row, rows)
-        day += timedelta(days=1)
+    newest: dict[str, datetime] = {}
+    at = start
+    while at < end:
+        midnight = at.replace(hour=0, minute=0, second=0, microsecond=0)
+        until = min(end, at + AN_HOUR, midnight + timedelta(days=1))
+        for row in _points_between(_path_of(directory, f"{at:%Y%m%d}"), at, until):
+            last = newest.get(row["track_id"])
+            if last is None or row["at"] - last >= step:
+                newest[row["track_id"]] = row["at"]
+                found.append(_track_row(row))
+        at = until
     return found
+
+
+def _points_between(
+    path: Path, start: datetime, end: datetime
+) -> Sequence[sa.RowMapping]:
+    if not path.exists():
+        return ()
+    wanted = sa.select(point).where(point.c.at >= start, point.c.at < end)
+    with open_plain(path, durability=Durability.NORMAL) as store:
+        return store.read_now(partial(_rows, wanted.order_by(point.c.at)))
 
 
 def _track_row(row: sa.RowMapping) -> TrackRow:

@@ -20,6 +20,7 @@ def upgrade() -> None:
         sa.Column("approved_by", sa.Text),
         sa.Column("approved_at", sa.BigInteger),
         sa.Column("used_at", sa.BigInteger),
+        sa.Column("destination", sa.Text),
         sa.Column("finished_at", sa.BigInteger),
         sa.CheckConstraint(
             "(approved_by is null) = (approved_at is null)", name="ck_export_approved"
