@@ -18,6 +18,7 @@ from almenara.evidence.package import MANIFEST, SIGNATURE, Stamp, manifest
 from almenara.node.export import verify
 from almenara.node.export.signing import export_key
 from tests.conftest import NOON
+from tests.node.export.authority import Authority
 from tests.node.export.log import ORIGIN, Key, NaiveLog
 from tests.node.export.packages import CENTRE, Centre, centre, request
 
@@ -120,6 +121,34 @@ def test_the_verifier_needs_no_almenara_and_no_packages(package: Path, trust: Pa
 
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout)["word"] == "authentic"
+
+
+def pythons() -> list[str]:
+    """Every Python from 3.9 on that is on this machine and starts."""
+    found = [sys.executable]
+    for minor in range(9, 20):
+        path = shutil.which(f"python3.{minor}")
+        if (
+            path
+            and not subprocess.run(  # noqa: S603  # found on the path
+                [path, "-c", ""], check=False, capture_output=True
+            ).returncode
+        ):
+            found.append(path)
+    return found
+
+
+def test_every_python_of_this_machine_says_the_same(package: Path, trust: Path):
+    for python in pythons():
+        done = subprocess.run(  # noqa: S603  # our own file
+            [python, "-I", "-S", "verify.py", ".", "--trust", str(trust)],
+            cwd=package,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert done.stdout.startswith("AUTHENTIC\n"), (python, done.stderr)
 
 
 def test_one_flipped_bit_in_each_file_is_found_and_named(package: Path, trust: Path):
@@ -499,7 +528,7 @@ def test_openssl_takes_the_signature_as_well(
 ):
     openssl = shutil.which("openssl")
     if openssl is None:
-        pytest.skip("no openssl here")
+        pytest.skip("needs openssl: apt install openssl")
     certificate = tmp_path / "c.pem"
     certificate.write_text(tarifa.key.pem)
     line = [openssl, "cms", "-verify", "-binary", "-inform", "DER", "-nointern"]
@@ -618,8 +647,9 @@ def test_the_words_of_the_shell_are_the_verdicts(package: Path, trust: Path, cap
 def test_a_time_stamp_of_a_trusted_authority_is_an_anchor(
     tarifa: Centre, tmp_path: Path
 ):
-    authority = pytest.importorskip("tests.node.export.authority")
-    made_by = authority.Authority(tmp_path / "tsa")
+    if shutil.which("openssl") is None:
+        pytest.skip("needs openssl: apt install openssl")
+    made_by = Authority(tmp_path / "tsa")
     log = NaiveLog(tarifa.index, witness=None)
     leaves = [b"\x02{}" + bytes([n]) for n in range(log.others)]
     note = log.checkpoint([*leaves, *log.leaves().values()])
