@@ -14,16 +14,19 @@ import av
 import pytest
 
 from almenara.core.errors import ExportError
-from almenara.core.ids import CameraId, StreamId
+from almenara.core.ids import CameraId, SegmentId, StreamId
 from almenara.core.time import ManualClock
 from almenara.node.export import verify
 from almenara.node.export.folder import PackageFolder
 from almenara.node.export.proofs import LogProofs
 from almenara.node.log_keeper import LogKeeper
 from almenara.node.log_keys import KeyFolder
+from almenara.node.store.database import Store
+from almenara.node.store.recordings import SqlSegmentIndex
 from almenara.node.store.vouchers import SqlEvidenceLog
 from almenara.recording.boxes import find, walk
 from almenara.recording.files import Files
+from almenara.recording.index import FragmentRecord
 from tests.conftest import NOON
 from tests.node.export.packages import (
     CAMERAS,
@@ -267,6 +270,31 @@ def test_a_fragment_damaged_on_the_disk_is_left_out_and_named(tmp_path: Path):
 
     assert report.word() == "authentic-with-gaps"
     assert "damaged" in report.findings[0].detail
+
+
+class Growing(SqlSegmentIndex):
+    """An index that is asked before a segment's last fragment came, and after."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(store)
+        self.asked: set[SegmentId] = set()
+
+    def fragments(self, segment_id: SegmentId) -> list[FragmentRecord]:
+        found = super().fragments(segment_id)
+        is_first = segment_id not in self.asked
+        self.asked.add(segment_id)
+        return found[:-1] if is_first else found
+
+
+def test_a_segment_sealed_while_its_clip_was_written_is_proved(
+    tarifa: Centre, tmp_path: Path
+):
+    exporter = tarifa.exporter(index=Growing(tarifa.store))
+    tarifa.export(tmp_path / "p", request(2), exporter)
+
+    trust = verify.trust_of([tarifa.trust()])
+    report = verify.Package(verify.opened(tmp_path / "p"), trust).check()
+    assert report.word() == "authentic"
 
 
 class BlackOnly:

@@ -7,8 +7,9 @@ anywhere. ``write`` may be interrupted and called again: it goes on.
 Source: docs/design/evidence-export.md, "Order of work".
 """
 
+import hashlib
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from importlib.resources import files
@@ -167,7 +168,7 @@ class Exporter:
         streams = self._streams(plan, request, work, progress)
         segments = [s for stream in streams for s in stream.segments]
         proofs = self._proved([s.segment_id for s in segments], work)
-        streams = [_with_proofs(stream, proofs) for stream in streams]
+        streams = [self._with_proofs(stream, proofs) for stream in streams]
         self._documents(
             request, approval, gathered, streams, made_at=made_at, work=work
         )
@@ -269,7 +270,7 @@ class Exporter:
             )
             if found is not None:
                 name = package.masked_name(source)
-                work.put(name, b"".join(found))
+                work.pour(name, found)
                 yield MaskedRow(
                     file=name, source=source, source_sha256=clip.sha256.hex()
                 )
@@ -305,6 +306,25 @@ class Exporter:
         keys = "".join(f"{line}\n" for line in self._proofs.public_keys())
         work.put("data/keys/log-keys.txt", keys.encode("utf-8"))
         return found
+
+    def _with_proofs(
+        self, stream: StreamRow, proofs: Mapping[SegmentId, SegmentProof]
+    ) -> StreamRow:
+        """The table of a proved segment is read after its leaf: it is final then.
+
+        A segment that was open when its clip was written may have been sealed since.
+        """
+        segments = (
+            replace(
+                segment,
+                is_proved=True,
+                table=packed_table(self._index.fragments(segment.segment_id)),
+            )
+            if segment.segment_id in proofs
+            else segment
+            for segment in stream.segments
+        )
+        return replace(stream, segments=tuple(segments))
 
     def _documents(
         self,
@@ -366,6 +386,16 @@ class _Work:
         self.hashes: dict[str, str] = {}
         self.payload_bytes = 0
 
+    def pour(self, name: str, pieces: Iterable[bytes]) -> None:
+        """Write a large file in pieces."""
+        digest = hashlib.sha256()
+        with self.folder.file(name) as file:
+            for piece in pieces:
+                file.write(piece)
+                digest.update(piece)
+                self.payload_bytes += len(piece)
+        self.hashes[name] = digest.hexdigest()
+
     def put(self, name: str, data: bytes) -> None:
         """Write a small file."""
         self.hashes[name] = self.folder.put(name, data)
@@ -402,13 +432,6 @@ def _fragment_row(placed: ClipFragment) -> FragmentRow:
         starts_with_key=fragment.starts_with_key,
         clock=placed.clock,
     )
-
-
-def _with_proofs(
-    stream: StreamRow, proofs: Mapping[SegmentId, SegmentProof]
-) -> StreamRow:
-    segments = (replace(s, is_proved=s.segment_id in proofs) for s in stream.segments)
-    return replace(stream, segments=tuple(segments))
 
 
 def _check_room(out: Path, need_bytes: int) -> None:

@@ -149,6 +149,8 @@ class PackageFolder:
             _pack(self.bag, packed)
             packed.rename(self.out)
         else:
+            for folder in (self.bag, *filter(Path.is_dir, self.bag.rglob("*"))):
+                _sync_folder(folder)
             self.bag.rename(self.out)
         _sync_folder(self.out.parent)
         shutil.rmtree(self.partial)
