@@ -20,9 +20,12 @@ from almenara.evidence.audit import (
     AuditObject,
     RecordedEntry,
 )
+from almenara.evidence.leaves import Approval as LeafApproval
+from almenara.evidence.leaves import Kind, decode
 from almenara.node.cli import app
 from almenara.node.export.create import Exporter
 from almenara.node.export.folder import PackageFolder
+from almenara.node.store import evidence_log
 from almenara.node.store.accounts import SqlAccounts
 from almenara.node.store.audit import SqlAuditLog
 from almenara.node.store.database import open_store
@@ -150,6 +153,21 @@ def test_from_request_to_verdict(run: Run, tmp_path: Path, audit):
     ]
     assert audit()[1].entry.action is AuditAction.DISCLOSURE
     assert audit()[0].entry.size_bytes
+
+
+def test_an_approval_is_a_leaf_of_the_log(run: Run, house: Path, tmp_path: Path):
+    digest = requested(create(run, tmp_path / "p", case="leaf"))
+    approve(run, digest)
+
+    with open_store(house / "almenara.db") as store:
+        newest = store.read_now(evidence_log.newest)
+        (kept,) = store.read_now(
+            lambda db: evidence_log.LogReader(db, newest).find(Kind.APPROVAL, digest)
+        )
+        said = decode(kept.data)
+
+    assert isinstance(said, LeafApproval)
+    assert (said.requested_by, said.approved_by) == ("ana", "driss")
 
 
 def test_the_package_says_who_asked_and_who_agreed(run: Run, tmp_path: Path):

@@ -1,6 +1,7 @@
 """Changes by somebody who holds the export key and seals the package anew."""
 
 import base64
+import hashlib
 import json
 import shutil
 import struct
@@ -127,7 +128,7 @@ def test_another_init_is_altered(
     def change(said: dict[str, Any]) -> None:
         own = said["streams"][0]["clips"][0]
         data = clip.read_bytes()[: own["init_bytes"]]
-        own["init_sha256"] = verify.hashlib.sha256(data).hexdigest()
+        own["init_sha256"] = hashlib.sha256(data).hexdigest()
 
     if hides:
         rewrite(package, change)
@@ -161,7 +162,7 @@ def test_a_description_changed_with_its_hash_still_meets_the_table(
 
     def change(said: dict[str, Any]) -> None:
         own = said["streams"][0]["segments"][0]["fragments"][0]
-        own["description_sha256"] = verify.hashlib.sha256(head).hexdigest()
+        own["description_sha256"] = hashlib.sha256(head).hexdigest()
 
     rewrite(package, change)
     sealed(package, tarifa)

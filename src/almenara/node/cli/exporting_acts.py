@@ -329,7 +329,7 @@ async def approve(
             await at.audit.record(deny)
             return REFUSALS[refused]
         entry = at.entry(account, "export.approve", request)
-        await at.exports.approve(request.digest, account.person_id, at=now, entry=entry)
+        await at.exports.approve(request, account.person_id, at=now, entry=entry)
         return None
 
 

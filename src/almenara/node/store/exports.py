@@ -10,9 +10,10 @@ import sqlalchemy as sa
 from pydantic import TypeAdapter
 
 from almenara.core.ids import PersonId
+from almenara.evidence import leaves
 from almenara.evidence.audit import AuditEntry
 from almenara.evidence.disclosure import Approval, Request
-from almenara.node.store import audit
+from almenara.node.store import audit, evidence_log
 from almenara.node.store.base import UtcMicros, metadata
 from almenara.node.store.database import Store
 from almenara.node.store.text import from_text, to_text
@@ -72,14 +73,29 @@ class SqlExports:
         return _found(rows[0]) if len(rows) == 1 else None
 
     async def approve(
-        self, digest: str, by: PersonId, *, at: datetime, entry: AuditEntry
+        self, request: Request, by: PersonId, *, at: datetime, entry: AuditEntry
     ) -> None:
-        """Keep the second person's word; a later one replaces an unused one."""
+        """Keep the second person's word, in the log too; replaces an unused one."""
         word = sa.update(export_request).where(
-            export_request.c.digest == digest, export_request.c.used_at.is_(None)
+            export_request.c.digest == request.digest,
+            export_request.c.used_at.is_(None),
         )
         word = word.values(approved_by=by, approved_at=at)
-        await self._change(word, entry)
+        leaf = leaves.Approval(
+            request_id=request.digest,
+            act="export.create",
+            sha256=bytes.fromhex(request.digest),
+            requested_by=request.requested_by,
+            approved_by=by,
+            at=at,
+        )
+
+        def work(connection: sa.Connection) -> None:
+            if connection.execute(word).rowcount:
+                audit.append(connection, (entry,))
+                evidence_log.append(connection, leaf)
+
+        await self._store.write(work)
 
     async def begin(
         self, approval: Approval, destination: str, *, at: datetime, entry: AuditEntry
