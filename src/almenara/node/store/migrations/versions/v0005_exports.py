@@ -1,13 +1,13 @@
 """Requests for evidence packages, and the second person's word on them.
 
-Precondition: migration 0003.
+Precondition: migration 0007.
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0005"
-down_revision = "0003"
+down_revision = "0007"
 
 
 def upgrade() -> None:
