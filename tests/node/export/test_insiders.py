@@ -271,3 +271,9 @@ def test_a_span_that_reaches_beyond_the_footage_is_a_gap(
     assert found.word() == "authentic-with-gaps"
     ends = [f.end_us for f in found.findings]
     assert ends.count(to_micros(NOON + 9 * SECOND)) == 2
+
+
+def test_a_key_that_stands_twice_in_a_document_is_refused():
+    """Two readers would take different ones."""
+    with pytest.raises(verify.WrongError, match="twice"):
+        verify.document(b'{"start_us": 1, "start_us": 2}')
