@@ -9,6 +9,7 @@
   * MediaError                  bytes that are no picture: one stream is affected
   * RecordingError              one fragment could not be made durable
     + TargetFullError           no space left; worth retrying when space returns
+  * ExportError                 an evidence package could not be made; nothing left
   * StoreError                  the store cannot be used
     + SchemaTooNewError         a newer Almenara wrote it
     + StoreAwayError            its server does not answer; worth retrying
@@ -126,6 +127,12 @@ class TargetFullError(RecordingError):
 
     code = "recording.full"
     retryable = True
+
+
+class ExportError(AlmenaraError):
+    """An evidence package cannot be made as asked; the recordings are untouched."""
+
+    code = "export"
 
 
 class StoreError(AlmenaraError):

@@ -60,6 +60,8 @@ class Action(StrEnum):
     VIDEO_LIVE = "video.live"
     VIDEO_STILL = "video.still"
     VIDEO_PLAYBACK = "video.playback"
+    EXPORT_CREATE = "export.create"
+    EXPORT_APPROVE = "export.approve"
     HEALTH_READ = "health.read"
     AUDIT_READ = "audit.read"
     METRICS_READ = "metrics.read"
@@ -153,7 +155,13 @@ _WATCH = _OWN | {
 
 ALLOWED: Mapping[Role, frozenset[Action]] = {
     Role.OPERATOR: _WATCH,
-    Role.WATCH_OFFICER: _WATCH | {Action.CASE_AGREE, Action.CASE_KNEW_WHEN},
+    Role.WATCH_OFFICER: _WATCH
+    | {
+        Action.CASE_AGREE,
+        Action.CASE_KNEW_WHEN,
+        # The second person of a disclosure; never the first.
+        Action.EXPORT_APPROVE,
+    },
     # Prepares evidence; never watches live.
     Role.EVIDENCE_OFFICER: _OWN
     | {
@@ -162,6 +170,8 @@ ALLOWED: Mapping[Role, frozenset[Action]] = {
         Action.VIDEO_PLAYBACK,
         Action.CASE_READ,
         Action.CASE_KNEW_WHEN,
+        Action.EXPORT_CREATE,
+        Action.EXPORT_APPROVE,
     },
     # Keeps sensors working; sees no video by default.
     Role.MAINTENANCE: _OWN
@@ -224,6 +234,8 @@ OWES: Mapping[Action, AuditAction] = {
     Action.VIDEO_LIVE: AuditAction.CONSULTATION,
     Action.VIDEO_STILL: AuditAction.CONSULTATION,
     Action.VIDEO_PLAYBACK: AuditAction.CONSULTATION,
+    Action.EXPORT_CREATE: AuditAction.DISCLOSURE,
+    Action.EXPORT_APPROVE: AuditAction.DISCLOSURE,
     Action.AUDIT_READ: AuditAction.CONSULTATION,
     Action.ACCOUNT_CHANGE: AuditAction.SECURITY,
 }

@@ -66,9 +66,9 @@ class Playback:
         if not pieces:
             return
         origin = pieces[0].fragment.started_at
-        yield await asyncio.to_thread(self._init, pieces[0].segment)
+        yield await asyncio.to_thread(self.init, pieces[0].segment)
         for number, piece in enumerate(pieces, start=1):
-            data = await asyncio.to_thread(self._fragment, piece)
+            data = await asyncio.to_thread(self.fragment, piece)
             if data is not None:
                 elapsed = piece.fragment.started_at - origin
                 base_90k = round(elapsed / timedelta(seconds=1) * 90_000)
@@ -113,10 +113,16 @@ class Playback:
         )
         return Timeline(spans=tuple(spans), gaps=gaps)
 
-    def _init(self, segment: SegmentRecord) -> bytes:
+    def init(self, segment: SegmentRecord) -> bytes:
+        """What a decoder needs before a segment's fragments; blocking.
+
+        Raises:
+            FileNotFoundError: The segment's file is gone.
+        """
         return self._files.read(segment.place, 0, segment.init_size_bytes)
 
-    def _fragment(self, piece: Piece) -> bytes | None:
+    def fragment(self, piece: Piece) -> bytes | None:
+        """A fragment with its description, as recorded; None if damaged; blocking."""
         fragment = piece.fragment
         try:
             data = self._files.read(

@@ -13,6 +13,7 @@ from almenara.node.cli import (
     alarms,
     auditing,
     configuration,
+    exporting,
     keeping,
     partners,
     people,
@@ -43,6 +44,7 @@ app.command()(seeing.detect)
 app.add_typer(alarms.app, name="alarm")
 app.add_typer(tracks.app, name="track")
 tracks.app.command()(seeing.follow)
+app.add_typer(exporting.app, name="export")
 
 ConfigFile = Annotated[
     Path | None,

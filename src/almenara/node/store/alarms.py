@@ -165,6 +165,12 @@ class SqlAlarmDesk:
         order = (rank, alarm.c.priority.desc(), alarm.c.raised_at, alarm.c.alarm_id)
         return await self._read(wanted.order_by(*order).limit(limit))
 
+    async def between(self, start: datetime, end: datetime) -> tuple[Alarm, ...]:
+        """Every alarm that was open at some moment of [start, end), oldest first."""
+        lasted = (alarm.c.state != CLOSED) | (alarm.c.changed_at >= start)
+        wanted = sa.select(alarm).where(alarm.c.raised_at < end, lasted)
+        return await self._read(wanted.order_by(alarm.c.raised_at, alarm.c.alarm_id))
+
     async def get(self, alarm_id: AlarmId) -> Alarm | None:
         """One alarm, open or long closed."""
         found = await self._read(sa.select(alarm).where(alarm.c.alarm_id == alarm_id))

@@ -6,7 +6,8 @@ person's own words lie in ``personal_text``: entry and leaf hold what commits to
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 import sqlalchemy as sa
 from pydantic import TypeAdapter
@@ -97,6 +98,27 @@ class SqlAuditLog:
 
     async def record(self, entry: AuditEntry) -> None:
         await self._store.write(lambda connection: append(connection, (entry,)))
+
+    async def about(
+        self, object_ids: Sequence[str], start: datetime, end: datetime
+    ) -> tuple[RecordedEntry, ...]:
+        """Every act with these things that touches [start, end), oldest first.
+
+        An act that names no span of recording counts by when it was done.
+        """
+        lasts = sa.func.coalesce(audit.c.end, audit.c.at)
+        begins = sa.func.coalesce(audit.c.start, audit.c.at)
+        wanted = ENTRIES.where(
+            audit.c.object_id.in_(object_ids),
+            begins < sa.literal(end, UtcMicros()),
+            lasts >= sa.literal(start, UtcMicros()),
+        )
+
+        def work(connection: sa.Connection) -> tuple[RecordedEntry, ...]:
+            rows = connection.execute(wanted.order_by(audit.c.seq)).mappings()
+            return tuple(map(recorded, rows))
+
+        return await self._store.read(work)
 
     async def read(
         self, *, limit: int, before_seq: int | None

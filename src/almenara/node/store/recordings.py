@@ -542,6 +542,11 @@ def _packed(record: FragmentRecord) -> bytes:
     )
 
 
+def packed_table(fragments: Iterable[FragmentRecord]) -> bytes:
+    """A segment's fragments as the store keeps and the evidence log hashes them."""
+    return b"".join(map(_packed, fragments))
+
+
 def unpacked(segment_id: SegmentId, packed: bytes) -> Iterable[FragmentRecord]:
     """The fragments of a sealed segment from ``segment_detail.fragments``."""
     for sequence, row in enumerate(PACKED.iter_unpack(packed)):

@@ -5,6 +5,7 @@ files of their own, written in batches with ``synchronous=NORMAL``. A file per d
 deletion the removal of a file.
 """
 
+import math
 import queue
 import threading
 from collections.abc import Iterator, Sequence
@@ -24,6 +25,7 @@ from almenara.core.ids import TrackId
 from almenara.core.time import Clock
 from almenara.core.values import Position
 from almenara.detection import ObjectClass
+from almenara.evidence.package import TrackRow
 from almenara.node.store.base import UtcMicros
 from almenara.node.store.database import Durability, Store, open_plain
 from almenara.tracking.picture import Picture, SystemTrack, TrackState
@@ -35,6 +37,8 @@ MAX_WAITING = 60
 
 KEPT_SPEED_VAR = 0.25
 """(m/s)²: the points hold a velocity without its error; tracks settle to half that."""
+AN_HOUR = timedelta(hours=1)
+THINNED = timedelta(seconds=10)
 
 tables = sa.MetaData()
 point = sa.Table(
@@ -199,7 +203,60 @@ class TrackPoints:
         return self._store
 
     def _path(self, day: str) -> Path:
-        return self._directory / f"tracks-{day}.db"
+        return _path_of(self._directory, day)
+
+
+def points_within(directory: Path, start: datetime, end: datetime) -> list[TrackRow]:
+    """Every contact's points in [start, end), by time; blocking.
+
+    The node that writes them may be running beside. Of more than an hour, each contact
+    has a point every ten seconds: a day of a busy strait would not fit into memory.
+
+    Raises:
+        StoreError: A day's file cannot be read.
+    """
+    step = timedelta() if end - start <= AN_HOUR else THINNED
+    found: list[TrackRow] = []
+    newest: dict[str, datetime] = {}
+    at = start
+    while at < end:
+        midnight = at.replace(hour=0, minute=0, second=0, microsecond=0)
+        until = min(end, at + AN_HOUR, midnight + timedelta(days=1))
+        for row in _points_between(_path_of(directory, f"{at:%Y%m%d}"), at, until):
+            last = newest.get(row["track_id"])
+            if last is None or row["at"] - last >= step:
+                newest[row["track_id"]] = row["at"]
+                found.append(_track_row(row))
+        at = until
+    return found
+
+
+def _points_between(
+    path: Path, start: datetime, end: datetime
+) -> Sequence[sa.RowMapping]:
+    if not path.exists():
+        return ()
+    wanted = sa.select(point).where(point.c.at >= start, point.c.at < end)
+    with open_plain(path, durability=Durability.NORMAL) as store:
+        return store.read_now(partial(_rows, wanted.order_by(point.c.at)))
+
+
+def _track_row(row: sa.RowMapping) -> TrackRow:
+    worse_m2 = max(row["east_var_m2"], row["north_var_m2"])
+    return TrackRow(
+        track_id=TrackId(row["track_id"]),
+        at=row["at"],
+        position=Position(
+            latitude_deg=row["latitude_deg"], longitude_deg=row["longitude_deg"]
+        ),
+        position_std_m=math.sqrt(worse_m2),
+        object_class=row["object_class"],
+        simulated=row["simulated"],
+    )
+
+
+def _path_of(directory: Path, day: str) -> Path:
+    return directory / f"tracks-{day}.db"
 
 
 def _insert(rows: Sequence[dict[str, object]], db: sa.Connection) -> None:
