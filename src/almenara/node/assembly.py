@@ -172,7 +172,8 @@ async def _built(  # long: one line per part, in the order they need each other
     recorder.start()
     hub = LiveHub(clock)
     health = HealthBook(clock=clock, wanted_looks_per_s=config.watch.looks_per_s)
-    health.awaited = {c.camera_id for s in simulated for c in s.cameras}
+    if coast is not None:
+        health.awaited = {c.camera_id for s in simulated for c in s.cameras}
     desk = AlarmDesk(SqlAlarmDesk(store), limits=limits)
     await desk.reload()
     land = offline_land()
