@@ -11,6 +11,7 @@
     + TargetFullError           no space left; worth retrying when space returns
   * StoreError                  the store cannot be used
     + SchemaTooNewError         a newer Almenara wrote it
+    + StoreFullError            no space left for it; worth retrying when space returns
   * EvidenceError               the evidence log cannot be kept, or is not sound
     + KeyFileError              a private key is missing, or others could read it
     + TimeStampError            no time stamp, or one that proves nothing
@@ -133,6 +134,13 @@ class SchemaTooNewError(StoreError):
     """The store was written by a newer Almenara; this one would damage it."""
 
     code = "store.too_new"
+
+
+class StoreFullError(StoreError):
+    """The store's disk is full; nothing was written."""
+
+    code = "store.full"
+    retryable = True
 
 
 class EvidenceError(AlmenaraError):

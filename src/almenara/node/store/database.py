@@ -32,7 +32,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import event
 from sqlalchemy.pool import QueuePool, StaticPool
 
-from almenara.core.errors import SchemaTooNewError, StoreError
+from almenara.core.errors import SchemaTooNewError, StoreError, StoreFullError
+from almenara.recording.files import make_folder
 from almenara.recording.threads import name_this_thread
 
 T = TypeVar("T")
@@ -263,7 +264,7 @@ def open_plain(path: Path, *, durability: Durability) -> Store:
 
 
 def _engines(path: Path, durability: Durability) -> tuple[sa.Engine, sa.Engine]:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     url = sa.URL.create("sqlite", database=str(path))
     threads = {"check_same_thread": False}
     writer = sa.create_engine(url, poolclass=StaticPool, connect_args=threads)
@@ -343,7 +344,7 @@ def _lock(path: Path) -> int:
     """The node's own lock, held to its end and released by the system if it dies."""
     place = path.with_name(path.name + ".lock")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         lock_fd = os.open(place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise StoreError(f"{place}: {error.strerror}") from error
@@ -368,4 +369,5 @@ def _explained(path: Path, error: BaseException) -> StoreError:
     cause = getattr(error, "orig", None) or error
     cause = getattr(cause, "orig", None) or cause  # a rollback we reported ourselves
     kind = getattr(cause, "sqlite_errorname", "SQLITE_").split("_")[1]
-    return StoreError(f"{path}: {cause}; {CURES.get(kind, RESTORE)}")
+    says = StoreFullError if kind == "FULL" else StoreError
+    return says(f"{path}: {cause}; {CURES.get(kind, RESTORE)}")
