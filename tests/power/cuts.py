@@ -158,6 +158,11 @@ def holes(index: SqlSegmentIndex) -> Iterator[str]:
             (s.started_at, s.ended_at) for s in index.segments(stream_id, EPOCH, FAR)
         ]
         pieces += [(g.start, g.end or FAR) for g in index.gaps(stream_id, EPOCH, FAR)]
+        pieces += [
+            (t.started_at, t.ended_at)
+            for t in index.tombstones()
+            if t.stream_id == stream_id
+        ]
         until = min(pieces)[0] if pieces else EPOCH
         for start, end in sorted(pieces):
             if abs(start - until) > timedelta(microseconds=1):

@@ -16,8 +16,10 @@ from pathlib import Path
 
 import structlog
 
+from almenara.core.errors import RecordingError
 from almenara.core.ids import StreamId
 from almenara.core.media import Gap, Span, Timeline
+from almenara.recording.areas import Areas, as_areas
 from almenara.recording.files import Files
 from almenara.recording.fmp4 import delivered
 from almenara.recording.index import FragmentRecord, SegmentIndex, SegmentRecord
@@ -40,9 +42,9 @@ class Playback:
     """Reads recordings; the file work runs in threads."""
 
     def __init__(
-        self, directory: Path, index: SegmentIndex, *, files: Files | None = None
+        self, media: Path | Areas, index: SegmentIndex, *, files: Files | None = None
     ) -> None:
-        self._files = files or Files(directory)
+        self._areas = as_areas(media, files)
         self._index = index
 
     async def timeline(
@@ -114,15 +116,16 @@ class Playback:
         return Timeline(spans=tuple(spans), gaps=gaps)
 
     def _init(self, segment: SegmentRecord) -> bytes:
-        return self._files.read(segment.place, 0, segment.init_size_bytes)
+        files = self._areas.files(segment.target_id)
+        return files.read(segment.place, 0, segment.init_size_bytes)
 
     def _fragment(self, piece: Piece) -> bytes | None:
         fragment = piece.fragment
         try:
-            data = self._files.read(
+            data = self._areas.files(piece.segment.target_id).read(
                 piece.segment.place, fragment.offset_bytes, fragment.length_bytes
             )
-        except FileNotFoundError:
+        except (OSError, RecordingError):  # gone, failing or not configured any more
             data = b""
         private_bytes = int.from_bytes(data[:4], "big")
         if hashlib.sha256(data[private_bytes:]).digest() == fragment.sha256:

@@ -176,8 +176,7 @@ class Store:
                     taken.append(waiting.popleft())
                     taken[-1].run(connection)
         except sa.exc.DatabaseError as error:
-            if connection.in_transaction():
-                connection.rollback()
+            _end_transaction(connection)
             if len(taken) > 1:
                 return [self._commit(connection, deque([job]))[0] for job in taken]
             for job in taken or [waiting.popleft()]:
@@ -359,6 +358,20 @@ def _lock(path: Path) -> int:
 def _in_transaction(connection: sa.Connection) -> bool:
     driver = connection.connection.driver_connection
     return not isinstance(driver, sqlite3.Connection) or driver.in_transaction
+
+
+def _end_transaction(connection: sa.Connection) -> None:
+    """After a failed commit SQLite may still be in it; the next one would be refused.
+
+    **Source**: https://sqlite.org/lang_transaction.html, "Response To Errors Within A
+    Transaction".
+    """
+    if connection.in_transaction():
+        connection.rollback()
+    driver = connection.connection.driver_connection
+    if isinstance(driver, sqlite3.Connection) and driver.in_transaction:
+        with suppress(sqlite3.Error):
+            driver.rollback()
 
 
 def _explained(path: Path, error: BaseException) -> StoreError:

@@ -1,0 +1,319 @@
+"""The folders that recordings lie in, each on a disk of its own, and which one is next.
+
+A new file goes to the fast areas first, and among equals to the one with most room. An
+area whose disk refused is *failing*: it gets nothing more while another works, and it
+is taken back when a person asks and a test of writing, reading and hashing passes. Only
+when nothing else is left is a failing area used again, after the same test: a watch
+with one disk records what it can, and the alarm stands until somebody has looked
+(docs/adr/0014-the-last-disk.md).
+
+**Source**: docs/design/recording.md, "Areas".
+"""
+
+import errno
+import hashlib
+import os
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Literal, Self
+
+import structlog
+
+from almenara.core.errors import RecordingError
+from almenara.recording.files import Files, make_folder
+
+log = structlog.get_logger(__name__)
+
+MAIN = "main"
+"""The area that there always is."""
+
+PROBE_PLACE = ("self-test", "now", "probe.bin")
+PROBE_BYTES = 1024 * 1024
+FULL = (errno.ENOSPC, errno.EDQUOT)
+RESERVE_SHARE = 0.25
+"""Of the floor: the room that recording leaves to alarms and audit on a shared disk."""
+
+
+class Tier(StrEnum):
+    """How fast an area's disk is."""
+
+    HOT = "hot"
+    BULK = "bulk"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Area:
+    """One folder on one file system, as it was configured."""
+
+    area_id: str
+    directory: Path
+    tier: Tier = Tier.BULK
+    keep_free_percent: float = 0.0
+    """Of its disk: below this, the oldest recordings make room."""
+
+    shares_store: bool = False
+    """Whether alarms and audit live on the same disk."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AreaState:
+    """How one area does, for people to see."""
+
+    area: Area
+    state: Literal["working", "full", "failing"]
+    free_bytes: int | None
+    """None if its disk does not answer."""
+
+    total_bytes: int | None
+    floor_bytes: int
+    detail: str = ""
+
+
+@dataclass(eq=False, slots=True)
+class _Kept:
+    area: Area
+    files: Files
+    trouble: str = ""
+    """What its disk refused; empty while nothing did."""
+
+    is_remembered: bool = False
+    """Whether the trouble is noted where a person can take it away."""
+
+    passed: bool = False
+    """A failing area whose last self-test was good."""
+
+
+@dataclass(eq=False, kw_only=True)
+class Areas:
+    """All areas of one recorder; for any thread."""
+
+    kept: Sequence[_Kept]
+    memory: Path | None = None
+    """A folder with one file per failing area: a restart forgets none of them."""
+
+    rate_floor_bytes: int = 0
+    """At least this much stays free in each: ten minutes of all streams."""
+
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @classmethod
+    def of(
+        cls,
+        areas: Iterable[Area],
+        *,
+        memory: Path | None = None,
+        make_files: Callable[[Path], Files] = Files,
+    ) -> Self:
+        """Open what was configured; an area that cannot be opened is failing."""
+        kept = [_Kept(area=area, files=make_files(area.directory)) for area in areas]
+        made = cls(kept=kept, memory=memory)
+        for each in kept:
+            if memory is not None and (memory / each.area.area_id).exists():
+                each.trouble, each.is_remembered = "it failed before the restart", True
+            try:
+                make_folder(each.area.directory)
+            except OSError as error:
+                made.failed(each.area.area_id, error)
+        return made
+
+    @classmethod
+    def single(cls, directory: Path, files: Files | None = None) -> Self:
+        """One folder and nothing else."""
+        area = Area(area_id=MAIN, directory=directory)
+        return cls.of([area], make_files=lambda root: files or Files(root))
+
+    def __iter__(self) -> Iterator[tuple[str, Files]]:
+        """Every area, failing or not, as configured."""
+        return iter([(each.area.area_id, each.files) for each in self.kept])
+
+    def files(self, area_id: str) -> Files:
+        """The files of one area.
+
+        Raises:
+            RecordingError: It was taken out of the configuration.
+        """
+        return self._find(area_id).files
+
+    def is_failing(self, area_id: str) -> bool:
+        return bool(self._find(area_id).trouble)
+
+    def choose(self) -> tuple[str, Files]:
+        """Where the next file goes.
+
+        Raises:
+            OSError: ``ENOSPC`` if every disk that works is full, else ``EIO``.
+        """
+        with self._lock:
+            working = [each for each in self.kept if not each.trouble]
+            usable = [each for each in working if self._has_room(each)]
+            if not usable and working:
+                raise OSError(errno.ENOSPC, "every area is full")
+            chosen = max(usable, key=self._merit) if usable else None
+        if chosen is None:
+            chosen = self._last_resort()
+        return chosen.area.area_id, chosen.files
+
+    def has_room(self, area_id: str) -> bool:
+        """Whether recording may go on there; a disk that does not answer says yes."""
+        return self._has_room(self._find(area_id))
+
+    def failed(self, area_id: str, error: OSError) -> bool:
+        """A disk refused; returns whether that condemns the area: no room does not."""
+        each = self._find(area_id)
+        if error.errno in FULL:
+            return False
+        with self._lock:
+            is_news = not each.trouble
+            each.trouble, each.passed = error.strerror or str(error), False
+        if is_news:
+            log.error("area_failing", area=area_id, reason=each.trouble)
+            self._remember(each)
+        return True
+
+    def take_back(self, area_id: str) -> None:
+        """A person asks for a failing area; blocking.
+
+        Raises:
+            RecordingError: There is no such area, or the self-test did not pass.
+        """
+        each = self._find(area_id)
+        self_test(each.files, area_id)
+        if self.memory is not None:
+            (self.memory / area_id).unlink(missing_ok=True)
+        with self._lock:
+            each.trouble, each.is_remembered, each.passed = "", False, False
+        log.info("area_taken_back", area=area_id)
+
+    def look_again(self) -> None:
+        """Notice what a command took back beside this process; call it now and then."""
+        if self.memory is None:
+            return
+        for each in self.kept:
+            if not each.trouble:
+                continue
+            if not each.is_remembered:
+                self._remember(each)
+            elif not (self.memory / each.area.area_id).exists():
+                with self._lock:
+                    each.trouble, each.is_remembered, each.passed = "", False, False
+                log.info("area_taken_back", area=each.area.area_id)
+
+    def states(self) -> list[AreaState]:
+        """How every area does."""
+        return [self._state(each) for each in self.kept]
+
+    def needs(self) -> dict[str, int]:
+        """Bytes to free, by area, so that twice its floor is free again.
+
+        Nothing is asked of an area while another has room, unless alarms and audit
+        live beside it.
+        """
+        states = [s for s in self.states() if s.state != "failing"]
+        roomy = any((s.free_bytes or 0) >= s.floor_bytes for s in states)
+        return {
+            s.area.area_id: 2 * s.floor_bytes - s.free_bytes
+            for s in states
+            if s.free_bytes is not None and s.free_bytes < s.floor_bytes
+            if s.area.shares_store or not roomy
+        }
+
+    def _find(self, area_id: str) -> _Kept:
+        for each in self.kept:
+            if each.area.area_id == area_id:
+                return each
+        raise RecordingError(
+            f"area {area_id!r} is not configured; put it back under recording.areas"
+        )
+
+    def _has_room(self, each: _Kept) -> bool:
+        state = self._state(each)
+        share = RESERVE_SHARE if each.area.shares_store else 0.0
+        return state.free_bytes is None or state.free_bytes > share * state.floor_bytes
+
+    def _merit(self, each: _Kept) -> tuple[bool, bool, int]:
+        """Above its floor, fast, most room: in this order."""
+        state = self._state(each)
+        over_bytes = (state.free_bytes or 0) - state.floor_bytes
+        return over_bytes > 0, each.area.tier is Tier.HOT, over_bytes
+
+    def _state(self, each: _Kept) -> AreaState:
+        free_bytes = total_bytes = None
+        with suppress(OSError):
+            free_bytes, total_bytes = each.files.free_bytes(), each.files.total_bytes()
+        share = each.area.keep_free_percent / 100
+        floor_bytes = max(int((total_bytes or 0) * share), self.rate_floor_bytes)
+        reserve_bytes = RESERVE_SHARE * floor_bytes if each.area.shares_store else 0
+        is_full = free_bytes is not None and free_bytes <= reserve_bytes
+        return AreaState(
+            area=each.area,
+            state="failing" if each.trouble else "full" if is_full else "working",
+            free_bytes=free_bytes,
+            total_bytes=total_bytes,
+            floor_bytes=floor_bytes,
+            detail=each.trouble,
+        )
+
+    def _last_resort(self) -> _Kept:
+        """Nothing works: a failing area is better than none, if it can be believed."""
+        for each in self.kept:
+            if not each.passed:
+                try:
+                    self_test(each.files, each.area.area_id)
+                except RecordingError as error:
+                    log.warning("area_unusable", reason=str(error))
+                    continue
+                each.passed = True
+                log.warning("area_used_while_failing", area=each.area.area_id)
+            return each
+        raise OSError(errno.EIO, "no area works")
+
+    def _remember(self, each: _Kept) -> None:
+        if self.memory is None:
+            return
+        with suppress(OSError):  # that disk may be the one that fails: tried again
+            make_folder(self.memory)
+            (self.memory / each.area.area_id).write_text(each.trouble, "utf-8")
+            each.is_remembered = True
+
+
+def as_areas(media: Path | Areas, files: Files | None = None) -> Areas:
+    """A folder as the only area; areas as they are."""
+    return media if isinstance(media, Areas) else Areas.single(media, files)
+
+
+def self_test(files: Files, name: str) -> None:
+    """Write, sync, read back past the cache, compare, and clean up; blocking.
+
+    Raises:
+        RecordingError: One of these failed; the message says which disk and why.
+    """
+    data = os.urandom(PROBE_BYTES)
+    try:
+        with suppress(FileNotFoundError):
+            files.unlink(PROBE_PLACE)
+        make_folder(files.root)
+        fd = files.create(PROBE_PLACE)
+        try:
+            files.write(fd, (data,))
+            files.sync(fd)
+            os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+        finally:
+            os.close(fd)
+        files.sync_folder(PROBE_PLACE)
+        is_same = hashlib.sha256(files.read(PROBE_PLACE)).digest() == (
+            hashlib.sha256(data).digest()
+        )
+        files.unlink(PROBE_PLACE)
+    except OSError as error:
+        raise RecordingError(
+            f"area {name!r}: {files.root}: {error}; repair or replace its disk"
+        ) from error
+    if not is_same:
+        raise RecordingError(
+            f"area {name!r}: {files.root}: what was read is not what was written; "
+            "replace its disk"
+        )
