@@ -68,7 +68,9 @@ FILES: dict[str, Callable[[Path], Files]] = {
 }
 
 
-def packets(stream_id: StreamId, start: datetime) -> Iterator[Packet]:
+def packets(
+    stream_id: StreamId, start: datetime, *, picture_bytes: int = PICTURE_BYTES
+) -> Iterator[Packet]:
     """Noise with the shape of a film, for ever; nothing in it comes twice."""
     for n in count():
         after_s = n / GROUP
@@ -78,7 +80,7 @@ def packets(stream_id: StreamId, start: datetime) -> Iterator[Packet]:
         yield Packet(
             stream_id=stream_id,
             format=FORMAT,
-            nal_units=(head + os.urandom(PICTURE_BYTES),),
+            nal_units=(head + os.urandom(picture_bytes),),
             is_key=is_key,
             pts_90k=n * 90_000 // GROUP,
             dts_90k=n * 90_000 // GROUP,

@@ -10,6 +10,7 @@ Source: docs/design/alarms.md, "Rules".
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Literal
 
 from almenara.core.ais import AisReport
 from almenara.core.coast import Camera
@@ -24,6 +25,12 @@ Rule = Callable[[Situation, Thresholds], Alert | None]
 
 _DEVICES = {970: "sart", 972: "mob", 974: "epirb"}
 _STATUS_TEST = 15
+STORE_WARNINGS = (
+    (1.0, Priority.ALARM),
+    (24.0, Priority.WARNING),
+    (72.0, Priority.CAUTION),
+)
+"""Hours until nothing more can be recorded (docs/design/recording.md)."""
 _STATUS_ACTIVE = 14
 
 
@@ -40,6 +47,20 @@ class CameraFacts:
     """How long the picture has been worth this."""
 
     camera: Camera | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreFacts:
+    """How a place for recordings or records does, as the node knows it."""
+
+    store_id: str
+    """An area's name, or ``store`` for where alarms and audit are kept."""
+
+    state: Literal["working", "full", "failing"] = "working"
+    hours_left: float | None = None
+    """Until nothing more can be recorded; None if nobody can say."""
+
+    detail: str = ""
 
 
 def zone_entered(situation: Situation, limits: Thresholds = DEFAULT) -> Alert | None:
@@ -169,6 +190,34 @@ def camera_blind(facts: CameraFacts, limits: Thresholds = DEFAULT) -> Alert | No
     return _camera_alert("camera_blind", facts, limits, Reason("blind.camera", values))
 
 
+def store_failing(facts: StoreFacts, limits: Thresholds = DEFAULT) -> Alert | None:
+    """A disk refused: what it held is as safe as the disk, and the next may follow."""
+    if facts.state != "failing":
+        return None
+    reason = Reason("store.failing", {"store": facts.store_id, "detail": facts.detail})
+    return _store_alert("store_failing", facts, limits, reason, Priority.ALARM)
+
+
+def store_full(facts: StoreFacts, limits: Thresholds = DEFAULT) -> Alert | None:
+    """Nothing more fits, or the reserve of alarms and audit is in use."""
+    if facts.state != "full":
+        return None
+    reason = Reason("store.full", {"store": facts.store_id})
+    return _store_alert("store_full", facts, limits, reason, Priority.ALARM)
+
+
+def store_filling(facts: StoreFacts, limits: Thresholds = DEFAULT) -> Alert | None:
+    """There is an hour, a day or three days left at this rate."""
+    if facts.hours_left is None:
+        return None
+    for hours, priority in STORE_WARNINGS:
+        if facts.hours_left <= hours:
+            values: dict[str, float | str] = {"hours": round(facts.hours_left, 1)}
+            reason = Reason("store.hours", values)
+            return _store_alert("store_filling", facts, limits, reason, priority)
+    return None
+
+
 def distress_device(report: AisReport, limits: Thresholds = DEFAULT) -> Alert | None:
     """A SART, man-overboard device or EPIRB was heard; a place is not needed for that.
 
@@ -198,6 +247,7 @@ def distress_device(report: AisReport, limits: Thresholds = DEFAULT) -> Alert | 
     )
 
 
+STORE_RULES = (store_failing, store_full, store_filling)
 CONTACT_RULES: tuple[Rule, ...] = (zone_entered, closing_on_coast, adrift)
 
 
@@ -205,6 +255,7 @@ def judge(
     situations: Iterable[Situation],
     cameras: Iterable[CameraFacts] = (),
     *,
+    stores: Iterable[StoreFacts] = (),
     limits: Thresholds = DEFAULT,
     rules: Iterable[Rule] = CONTACT_RULES,
 ) -> list[Alert]:
@@ -213,6 +264,7 @@ def judge(
     found = [rule(situation, limits) for situation in situations for rule in rules]
     # A camera that sends nothing is silent; that it shows nothing follows.
     found.extend(camera_silent(f, limits) or camera_blind(f, limits) for f in cameras)
+    found.extend(rule(f, limits) for f in stores for rule in STORE_RULES)
     return sorted((a for a in found if a is not None), key=lambda a: -a.priority)
 
 
@@ -280,6 +332,24 @@ def _camera_alert(
         suggested="check.station",
         position=None if facts.camera is None else facts.camera.pose.position,
         sensors=(facts.camera_id,),
+    )
+
+
+def _store_alert(
+    rule: str,
+    facts: StoreFacts,
+    limits: Thresholds,
+    reason: Reason,
+    priority: Priority,
+) -> Alert:
+    return Alert(
+        rule=rule,
+        rule_version=limits.version,
+        subject=Subject(kind=SubjectKind.STORE, id=facts.store_id),
+        priority=priority,
+        is_rescue=False,
+        because=(reason,),
+        suggested="check.store",
     )
 
 

@@ -10,7 +10,6 @@ reverse.
 import json
 import os
 import secrets
-import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -51,6 +50,7 @@ from almenara.node.pipeline import Pipeline, Stages
 from almenara.node.recorder_sheet import RecorderSheet
 from almenara.node.shore import Shore
 from almenara.node.simulated import SimulatedCoast
+from almenara.node.storage import Storage, areas_of, reserve_in
 from almenara.node.store.accounts import SqlAccounts
 from almenara.node.store.alarms import SqlAlarmDesk
 from almenara.node.store.audit import SqlAuditLog
@@ -62,7 +62,7 @@ from almenara.node.store.vouchers import SqlEvidenceLog
 from almenara.node.time_stamps import HttpAuthority, Stamper, read_roots
 from almenara.node.video import CameraLive, CameraPlayback, LastStills
 from almenara.node.watch.pool import WatchPool
-from almenara.recording.janitor import Janitor
+from almenara.recording.janitor import Reserve
 from almenara.recording.live import LiveHub
 from almenara.recording.playback import Playback
 from almenara.recording.reconcile import reconcile
@@ -89,26 +89,13 @@ class Node:
     judge: Judge
     pipeline: Pipeline
     partners: Partners
-    janitor: Janitor
+    storage: Storage
     app: ASGIApp
     keeper: LogKeeper
     stamper: Stamper | None
     """None where no authority is configured."""
 
     coast: SimulatedCoast | None
-
-    def tidy(self) -> None:
-        """Delete what is too old, and what has to make room; blocking.
-
-        Raises:
-            RecordingError: The store or the disk refused; tried again later.
-        """
-        kept = self.config.recording
-        total = shutil.disk_usage(kept.directory).total
-        self.janitor.tidy(
-            keep_for=timedelta(days=kept.keep_days),
-            keep_free_bytes=int(total * kept.keep_free_percent / 100),
-        )
 
 
 @asynccontextmanager
@@ -124,6 +111,8 @@ async def assembled(
     """
     clock = SystemClock()
     async with AsyncExitStack() as stack:
+        reserve = reserve_in(config.store.directory)
+        reserve.lend()
         store = stack.enter_context(open_store(config.store_path, exclusive=True))
         coast, stations, zones = await _simulated(scenario, stack)
         registry = SqlStationRegistry(store)
@@ -135,6 +124,7 @@ async def assembled(
             faults,
             clock=clock,
             store=store,
+            reserve=reserve,
             registry=registry,
             coast=coast,
             simulated=stations,
@@ -149,21 +139,30 @@ async def _built(  # long: one line per part, in the order they need each other
     *,
     clock: Clock,
     store: Store,
+    reserve: Reserve,
     registry: SqlStationRegistry,
     coast: SimulatedCoast | None,
     simulated: tuple[Station, ...],
     zones: tuple[WatchZone, ...],
     stack: AsyncExitStack,
 ) -> Node:
-    media = config.recording.directory
+    areas = areas_of(config.recording, config.store.directory)
     limits = limits_of(config)
     keeper = await _keeper(config, store, clock)
-    index = SqlSegmentIndex(store)
+    index = SqlSegmentIndex(store, before_hold=reserve.plan.protect)
     points = stack.enter_context(TrackPoints(config.store.directory, clock))
-    recorder = Recorder(media, index, clock)
+    recorder = Recorder(areas, index, clock)
     stack.callback(recorder.close)
-    reconcile(media, index, clock)
+    reconcile(areas, index, clock, journal=reserve.journal)
     recorder.start()
+    storage = Storage(
+        areas,
+        index,
+        clock,
+        reserve=reserve,
+        keep_for=timedelta(days=config.recording.keep_days),
+        written_bytes=recorder.written_bytes,
+    )
     hub = LiveHub(clock)
     health = HealthBook(clock=clock, wanted_looks_per_s=config.watch.looks_per_s)
     health.awaited = {c.camera_id for s in simulated for c in s.cameras}
@@ -178,6 +177,7 @@ async def _built(  # long: one line per part, in the order they need each other
         clock=clock,
         new_id=_track_names(clock),
         limits=limits,
+        stores=storage.facts,
     )
     stills = LastStills()
     watch = WatchPool(
@@ -214,7 +214,7 @@ async def _built(  # long: one line per part, in the order they need each other
     health.outside = Outside(
         durable_until=recorder.durable_until,
         dropped_looks=watch.dropped,
-        recorder=RecorderSheet(recorder.states, media, clock).draw,
+        recorder=RecorderSheet(recorder, storage, clock).draw,
         workers=watch.health,
     )
     accounts = SqlAccounts(store)
@@ -226,7 +226,7 @@ async def _built(  # long: one line per part, in the order they need each other
         stations=shore,
         health=health,
         live=CameraLive(hub, shore.main_stream),
-        playback=CameraPlayback(Playback(media, index), shore.main_stream),
+        playback=CameraPlayback(Playback(areas, index), shore.main_stream),
         stills=stills,
         node=_Board(config, faults, shore),
     )
@@ -240,7 +240,7 @@ async def _built(  # long: one line per part, in the order they need each other
         judge=judge,
         pipeline=pipeline,
         partners=_partners(config, store, clock),
-        janitor=Janitor(media, index, clock),
+        storage=storage,
         app=create_app(ports, clock, ConsoleSettings(coast=COAST)),
         keeper=keeper,
         stamper=_stamper(config, store, clock),

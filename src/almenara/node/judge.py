@@ -22,7 +22,7 @@ from almenara.core.labels import Labels
 from almenara.core.time import Clock
 from almenara.incidents.alarm import Alert, Subject, SubjectKind
 from almenara.incidents.distress import DistressWatch
-from almenara.incidents.rules import CameraFacts, judge
+from almenara.incidents.rules import CameraFacts, StoreFacts, judge
 from almenara.incidents.shore import Shore
 from almenara.incidents.situation import Chronicle
 from almenara.incidents.thresholds import DEFAULT, Thresholds
@@ -76,6 +76,7 @@ class Judge:
         clock: Clock,
         new_id: Callable[[], TrackId],
         limits: Thresholds = DEFAULT,
+        stores: Callable[[], tuple[StoreFacts, ...]] = tuple,
     ) -> None:
         self._desk = desk
         self._cameras = cameras
@@ -84,6 +85,7 @@ class Judge:
         self._shore = shore
         self._clock = clock
         self._limits = limits
+        self._stores = stores
         self._fusion = Fusion((), new_id=new_id, is_sea=shore.is_sea)
         self._ais = AisSense()
         self._chronicle = Chronicle(thresholds=limits)
@@ -143,7 +145,12 @@ class Judge:
         self._chronicle, situations = self._chronicle.read(
             picture, self._zones, self._shore, survivors=survivors
         )
-        alerts = judge(situations, self._cameras.facts(), limits=self._limits)
+        alerts = judge(
+            situations,
+            self._cameras.facts(),
+            stores=self._stores(),
+            limits=self._limits,
+        )
         alerts += self._distress.alerts(now)
         try:
             steps = await self._desk.judge(

@@ -17,7 +17,6 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 from typing import Literal, Self
 
@@ -35,14 +34,11 @@ PROBE_PLACE = ("self-test", "now", "probe.bin")
 PROBE_BYTES = 1024 * 1024
 FULL = (errno.ENOSPC, errno.EDQUOT)
 RESERVE_SHARE = 0.25
-"""Of the floor: the room that recording leaves to alarms and audit on a shared disk."""
+"""Of the floor: where only held footage is left, recording stops before the disk is
+full, for alarms and audit may live on it, and a full file system is a slow one."""
 
-
-class Tier(StrEnum):
-    """How fast an area's disk is."""
-
-    HOT = "hot"
-    BULK = "bulk"
+RATE_FLOOR_SHARE = 0.1
+"""Of a disk: a small one is not emptied for ten minutes of all streams."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +47,12 @@ class Area:
 
     area_id: str
     directory: Path
-    tier: Tier = Tier.BULK
+    is_hot: bool = False
+    """A fast disk: new files go there first."""
+
+    is_recorded: bool = True
+    """False: only read and tidied; nothing new goes there."""
+
     keep_free_percent: float = 0.0
     """Of its disk: below this, the oldest recordings make room."""
 
@@ -70,6 +71,7 @@ class AreaState:
 
     total_bytes: int | None
     floor_bytes: int
+    has_room: bool
     detail: str = ""
 
 
@@ -148,7 +150,7 @@ class Areas:
             OSError: ``ENOSPC`` if every disk that works is full, else ``EIO``.
         """
         with self._lock:
-            working = [each for each in self.kept if not each.trouble]
+            working = [each for each in self._recorded() if not each.trouble]
             usable = [each for each in working if self._has_room(each)]
             if not usable and working:
                 raise OSError(errno.ENOSPC, "every area is full")
@@ -221,6 +223,9 @@ class Areas:
             if s.area.shares_store or not roomy
         }
 
+    def _recorded(self) -> list[_Kept]:
+        return [each for each in self.kept if each.area.is_recorded]
+
     def _find(self, area_id: str) -> _Kept:
         for each in self.kept:
             if each.area.area_id == area_id:
@@ -230,27 +235,28 @@ class Areas:
         )
 
     def _has_room(self, each: _Kept) -> bool:
-        state = self._state(each)
-        share = RESERVE_SHARE if each.area.shares_store else 0.0
-        return state.free_bytes is None or state.free_bytes > share * state.floor_bytes
+        return self._state(each).has_room
 
     def _merit(self, each: _Kept) -> tuple[bool, bool, int]:
         """Above its floor, fast, most room: in this order."""
         state = self._state(each)
         over_bytes = (state.free_bytes or 0) - state.floor_bytes
-        return over_bytes > 0, each.area.tier is Tier.HOT, over_bytes
+        return over_bytes > 0, each.area.is_hot, over_bytes
 
     def _state(self, each: _Kept) -> AreaState:
         free_bytes = total_bytes = None
         with suppress(OSError):
             free_bytes, total_bytes = each.files.free_bytes(), each.files.total_bytes()
         share = each.area.keep_free_percent / 100
-        floor_bytes = max(int((total_bytes or 0) * share), self.rate_floor_bytes)
-        reserve_bytes = RESERVE_SHARE * floor_bytes if each.area.shares_store else 0
-        is_full = free_bytes is not None and free_bytes <= reserve_bytes
+        most_bytes = int((total_bytes or 0) * RATE_FLOOR_SHARE)
+        floor_bytes = max(
+            int((total_bytes or 0) * share), min(self.rate_floor_bytes, most_bytes)
+        )
+        has_room = free_bytes is None or free_bytes > RESERVE_SHARE * floor_bytes
         return AreaState(
             area=each.area,
-            state="failing" if each.trouble else "full" if is_full else "working",
+            state="failing" if each.trouble else "working" if has_room else "full",
+            has_room=has_room,
             free_bytes=free_bytes,
             total_bytes=total_bytes,
             floor_bytes=floor_bytes,
@@ -259,7 +265,7 @@ class Areas:
 
     def _last_resort(self) -> _Kept:
         """Nothing works: a failing area is better than none, if it can be believed."""
-        for each in self.kept:
+        for each in self._recorded():
             if not each.passed:
                 try:
                     self_test(each.files, each.area.area_id)

@@ -78,6 +78,21 @@ class Reserve:
     journal: PurgeJournal
     ballast: Ballast
 
+    def is_needed(self) -> bool:
+        """Whether the store's disk is as good as full, and there is room to lend."""
+        return self.ballast.is_whole and self.ballast.is_needed
+
+    def lend(self) -> None:
+        """Let a start have the room, where there is no other."""
+        if self.is_needed():
+            self.ballast.drop()
+
+    def prepare(self) -> None:
+        """Take journal and ballast while there is room; a full disk has to wait."""
+        with suppress(OSError):
+            self.journal.prepare()
+        self.ballast.fill()
+
 
 class Janitor:
     """Deletes recordings; blocking, so call it in a thread of its own."""
@@ -116,6 +131,8 @@ class Janitor:
             with suppress(OSError):
                 missing_bytes = keep_free_bytes - files.free_bytes()
                 needs[area_id] = max(needs.get(area_id, 0), missing_bytes)
+        if self._reserve is not None and self._reserve.is_needed():
+            return self._purge(self._reserve, needs)
         try:
             done = self._tidied(keep_for, needs)
         except StoreFullError as error:

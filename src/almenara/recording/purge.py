@@ -156,6 +156,8 @@ class Ballast:
             return True
         try:
             make_folder(self._path.parent)
+            if (self.free_bytes() or 0) < self.size_bytes * 5 // 4:
+                return False  # it would be needed again at once
             with self._path.open("wb") as file:
                 for start in range(0, self.size_bytes, len(BLOCK)):
                     file.write(BLOCK[: self.size_bytes - start])
@@ -171,6 +173,12 @@ class Ballast:
         with suppress(OSError):
             self._path.unlink()
             _sync(self._path.parent)
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether there is so little room that what it lends is wanted now."""
+        free_bytes = self.free_bytes()
+        return free_bytes is not None and free_bytes < self.size_bytes // 8
 
     def free_bytes(self) -> int | None:
         """Room on its disk without it; None if the disk does not answer."""

@@ -203,6 +203,10 @@ class Recorder:
             if not stream.is_forgotten
         ]
 
+    def written_bytes(self) -> int:
+        """Since the start, of all streams."""
+        return sum(s.writer.written_bytes for s in list(self._streams.values()))
+
     def close(self) -> None:
         """Write what waits, seal all, and note that everything from here is planned."""
         self._orders.put(None)
@@ -334,9 +338,9 @@ class Recorder:
                 answer = stream.writer.write(fragment, gap)
             except OSError as error:
                 cause = "disk_full" if error.errno in FULL else "io_error"
-                self._fail(stream, cause, error)
+                self._fail(stream, cause, error, since=fragment.started_at)
             except (MediaError, StoreError) as error:
-                self._fail(stream, "unknown", error)
+                self._fail(stream, "unknown", error, since=fragment.started_at)
             else:
                 stream.due_from = fragment.ended_at
                 stream.gap = None
@@ -373,8 +377,19 @@ class Recorder:
             is_full = isinstance(error, StoreFullError)
             self._fail(stream, "disk_full" if is_full else "io_error", error)
 
-    def _fail(self, stream: _Stream, cause: str, error: BaseException) -> None:
-        """Believe only what was acknowledged, say so, and try again soon."""
+    def _fail(
+        self,
+        stream: _Stream,
+        cause: str,
+        error: BaseException,
+        *,
+        since: datetime | None = None,
+    ) -> None:
+        """Believe only what was acknowledged, say so, and try again soon.
+
+        A gap that lasted for another reason ends where there would have been pictures
+        again, at ``since``: what is missing from there on is this failure's.
+        """
         log.error(
             "recording_failed",
             stream_id=stream.stream_id,
@@ -391,6 +406,10 @@ class Recorder:
         if later is not None and later.start > stream.due_from:  # it begins earlier now
             none = Gap(start=later.start, end=later.start, cause=later.cause)
             self._index.put_gap(stream.stream_id, none)
+        elif later is not None and since is not None and later.cause != cause:
+            ended = Gap(start=later.start, end=since, cause=later.cause)
+            self._index.put_gap(stream.stream_id, ended)
+            stream.due_from = stream.segmenter.ended_at = since
         self._open_gap(stream, cause)
         self._on_trouble(stream.stream_id, cause)
 

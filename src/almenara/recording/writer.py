@@ -37,6 +37,7 @@ class SegmentWriter:
         self._index = index
         self._labels = labels
         self._file: _OpenFile | None = None
+        self.written_bytes = 0
 
     @property
     def is_open(self) -> bool:
@@ -157,6 +158,7 @@ class SegmentWriter:
         new = file.segment if file.is_new else None
         file.size_bytes += record.length_bytes
         file.is_new = False
+        self.written_bytes += record.length_bytes
         return self._index.add(record, segment=new, gap=gap)
 
 

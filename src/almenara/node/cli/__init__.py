@@ -9,7 +9,14 @@ from typing import Annotated
 
 import typer
 
-from almenara.node.cli import auditing, configuration, partners, people, shore
+from almenara.node.cli import (
+    areas,
+    auditing,
+    configuration,
+    partners,
+    people,
+    shore,
+)
 from almenara.node.cli.talk import SpokenGroup, say
 
 app = typer.Typer(
@@ -23,6 +30,7 @@ app.add_typer(shore.app, name="station")
 app.add_typer(people.app, name="user")
 app.add_typer(auditing.app, name="audit")
 app.add_typer(partners.app, name="partner")
+app.add_typer(areas.app, name="area")
 
 ConfigFile = Annotated[
     Path | None,

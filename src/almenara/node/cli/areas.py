@@ -1,0 +1,73 @@
+"""``almenara area``: the folders of recordings, and taking one back after a repair."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from almenara.node.cli.talk import say, tell
+
+if TYPE_CHECKING:
+    from almenara.node.config import Config
+
+app = typer.Typer(help="Folders of recordings and their disks.", no_args_is_help=True)
+
+ConfigFile = Annotated[
+    Path | None, typer.Option("--config", "-c", dir_okay=False, help="almenara.toml.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
+MIB = 1024**2
+
+
+@app.command("list")
+def show(config: ConfigFile = None, *, as_json: AsJson = False) -> None:
+    """List the areas, how much is free in each, and which are failing."""
+    from almenara.node.storage import areas_of
+
+    settings = _settings(config)
+    rows = [
+        {
+            "area": state.area.area_id,
+            "folder": str(state.area.directory),
+            "state": state.state,
+            "free_mib": None if state.free_bytes is None else state.free_bytes // MIB,
+            "detail": state.detail,
+        }
+        for state in areas_of(settings.recording, settings.store.directory).states()
+    ]
+    tell(rows, as_json=as_json, empty="")
+
+
+@app.command("take-back")
+def take_back(
+    area: Annotated[str, typer.Argument(help="Its name, such as main.")],
+    config: ConfigFile = None,
+) -> None:
+    """Record into a failing area again, if its disk passes a test."""
+    from functools import partial
+
+    from almenara.evidence.audit import AuditAction
+    from almenara.node.cli.acts import entry
+    from almenara.node.clock import SystemClock
+    from almenara.node.storage import areas_of
+    from almenara.node.store.audit import append
+    from almenara.node.store.database import open_store
+
+    settings = _settings(config)
+    asked = entry(
+        "area.take_back",
+        "area",
+        area,
+        at=SystemClock().now(),
+        action=AuditAction.ALTERATION,
+    )
+    with open_store(settings.store_path) as store:
+        store.submit(partial(append, entries=(asked,))).result()
+    areas_of(settings.recording, settings.store.directory).take_back(area)
+    say(f"{area}: written, read back and found good; it is recorded into again")
+
+
+def _settings(config: Path | None) -> "Config":
+    from almenara.node.config import load
+
+    return load(config)
