@@ -6,10 +6,11 @@ a run ends without a failure. After each, the node starts again on a sound disk.
 **Source**: https://sqlite.org/testing.html, "I/O Error Testing".
 """
 
+import os
 import shutil
 from contextlib import suppress
 from datetime import datetime, timedelta
-from itertools import count, islice
+from itertools import count, islice, product
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,10 @@ log = structlog.get_logger()
 pytestmark = pytest.mark.slow
 SECONDS = 8
 EARLY_S = 2
+ONE, TWO = ("main",), ("main", "second")
+FEW = [("EIO", ONE, False), ("EIO", TWO, False), ("EROFS", ONE, True)]
+ALL = list(product(NUMBERS, (ONE, TWO), (False, True)))
+CASES = ALL if os.environ.get("ALMENARA_ALL_FAULTS") else FEW
 Promised = list[tuple[StreamId, datetime]]
 
 
@@ -125,15 +130,7 @@ def started_again(path: Path, areas: Areas) -> tuple[set[datetime], list[str]]:
         return ends, faults
 
 
-@pytest.mark.parametrize(
-    ("kind", "names", "for_ever"),
-    [
-        ("EIO", ("main",), False),
-        ("EIO", ("main", "second"), False),
-        ("ENOSPC", ("main",), True),
-        ("EROFS", ("main",), True),
-    ],
-)
+@pytest.mark.parametrize(("kind", "names", "for_ever"), CASES)
 def test_a_disk_that_fails_at_any_step_takes_nothing_that_was_promised(
     tmp_path: Path,
     empty: Path,

@@ -11,10 +11,11 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -43,6 +44,8 @@ class Said:
     fragments: tuple[tuple[StreamId, datetime], ...] = ()
     audit: tuple[str, ...] = ()
     rows: tuple[str, ...] = ()
+    first_s: float = 0.0
+    """From the start of the program to the first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,15 +218,19 @@ def _heard(
     """What is said until the cut, and what was on its way when it came."""
     assert writer.stdout is not None
     lines: list[str] = []
+    began_s, first_s = time.monotonic(), 0.0
     for line in writer.stdout:
         lines.append(line)
+        if len(lines) == 2:
+            first_s = time.monotonic() - began_s
         if len(lines) > after:  # the first one says that it has started
             break
     assert len(lines) > after, f"the writer ended by itself: {lines}"
     for victim in victims:
         os.kill(victim, signal.SIGKILL)
     lines += writer.stdout.readlines()
-    return _understood(line for line in lines if line.endswith("\n"))
+    said = _understood(line for line in lines if line.endswith("\n"))
+    return replace(said, first_s=first_s)
 
 
 def _understood(lines: Iterator[str]) -> Said:
