@@ -8,6 +8,7 @@ ffmpeg and says so where that is absent. Everything lies in a folder that is rem
 """
 
 import json
+import logging
 import os
 import random
 import re
@@ -27,6 +28,7 @@ from uuid import uuid4
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import av
+import structlog
 
 from almenara.core.ids import StreamId
 from almenara.core.media import Codec, Packet, StreamFormat, TimeSource
@@ -328,5 +330,8 @@ if __name__ == "__main__":
         feed(Path(rest[0]), Path(rest[1]), float(rest[2]))
     else:
         numbers = [float(n) if name == "recorder" else int(n) for n in rest]
+        structlog.configure(  # a control loses on purpose: no need to hear of it
+            wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL)
+        )
         answer = RUNS[name](*numbers)
         print(json.dumps({"bench": name, "seed": SEED, **machine(), **answer}))

@@ -62,7 +62,6 @@ from almenara.node.store.vouchers import SqlEvidenceLog
 from almenara.node.time_stamps import HttpAuthority, Stamper, read_roots
 from almenara.node.video import CameraLive, CameraPlayback, LastStills
 from almenara.node.watch.pool import WatchPool
-from almenara.recording.janitor import Reserve
 from almenara.recording.live import LiveHub
 from almenara.recording.playback import Playback
 from almenara.recording.reconcile import reconcile
@@ -111,8 +110,7 @@ async def assembled(
     """
     clock = SystemClock()
     async with AsyncExitStack() as stack:
-        reserve = reserve_in(config.store.directory)
-        reserve.lend()
+        reserve_in(config.store.directory).lend()
         store = stack.enter_context(open_store(config.store_path, exclusive=True))
         coast, stations, zones = await _simulated(scenario, stack)
         registry = SqlStationRegistry(store)
@@ -124,7 +122,6 @@ async def assembled(
             faults,
             clock=clock,
             store=store,
-            reserve=reserve,
             registry=registry,
             coast=coast,
             simulated=stations,
@@ -139,13 +136,13 @@ async def _built(  # long: one line per part, in the order they need each other
     *,
     clock: Clock,
     store: Store,
-    reserve: Reserve,
     registry: SqlStationRegistry,
     coast: SimulatedCoast | None,
     simulated: tuple[Station, ...],
     zones: tuple[WatchZone, ...],
     stack: AsyncExitStack,
 ) -> Node:
+    reserve = reserve_in(config.store.directory)
     areas = areas_of(config.recording, config.store.directory)
     limits = limits_of(config)
     keeper = await _keeper(config, store, clock)
