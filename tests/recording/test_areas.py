@@ -89,6 +89,14 @@ def test_a_fast_disk_is_filled_to_its_floor_first(tmp_path: Path):
     assert areas.choose()[0] == "two"
 
 
+def test_an_area_that_just_refused_is_asked_last(tmp_path: Path):
+    areas, disks = two(tmp_path)
+    disks["one"].free = 60 * GIB
+
+    assert areas.choose(["one"])[0] == "two"
+    assert areas.choose(["two", "one"])[0] == "one"
+
+
 def test_nothing_is_deleted_in_one_area_while_another_has_room(tmp_path: Path):
     areas, disks = two(tmp_path)
     disks["one"].free = 5 * GIB
@@ -113,8 +121,6 @@ def test_a_disk_that_refuses_costs_no_fragment_while_another_works(
         for n, packet in enumerate(islice(packets(STREAMS[0], NOON), 10 * GROUP)):
             if n == 5 * GROUP + 1:
                 disks["one"].refuses = number
-                if number == errno.ENOSPC:
-                    disks["one"].free = 0
             recorder.put(packet)
             recorder.settle()
             clock.advance(timedelta(seconds=1) / GROUP)

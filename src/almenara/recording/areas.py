@@ -14,7 +14,7 @@ import errno
 import hashlib
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -143,8 +143,11 @@ class Areas:
     def is_failing(self, area_id: str) -> bool:
         return bool(self._find(area_id).trouble)
 
-    def choose(self) -> tuple[str, Files]:
+    def choose(self, avoid: Collection[str] = ()) -> tuple[str, Files]:
         """Where the next file goes.
+
+        Args:
+            avoid: Areas that just refused; taken only if there is no other.
 
         Raises:
             OSError: ``ENOSPC`` if every disk that works is full, else ``EIO``.
@@ -154,7 +157,8 @@ class Areas:
             usable = [each for each in working if self._has_room(each)]
             if not usable and working:
                 raise OSError(errno.ENOSPC, "every area is full")
-            chosen = max(usable, key=self._merit) if usable else None
+            others = [each for each in usable if each.area.area_id not in avoid]
+            chosen = max(others or usable, key=self._merit, default=None)
         if chosen is None:
             chosen = self._last_resort()
         return chosen.area.area_id, chosen.files
@@ -199,7 +203,7 @@ class Areas:
                 continue
             if not each.is_remembered:
                 self._remember(each)
-            elif not (self.memory / each.area.area_id).exists():
+            elif self._is_forgotten(each):
                 with self._lock:
                     each.trouble, each.is_remembered, each.passed = "", False, False
                 log.info("area_taken_back", area=each.area.area_id)
@@ -276,6 +280,14 @@ class Areas:
                 log.warning("area_used_while_failing", area=each.area.area_id)
             return each
         raise OSError(errno.EIO, "no area works")
+
+    def _is_forgotten(self, each: _Kept) -> bool:
+        """Whether a person's command took the note away."""
+        with suppress(OSError):
+            return self.memory is not None and not (
+                (self.memory / each.area.area_id).exists()
+            )
+        return False  # nobody knows: that disk does not answer
 
     def _remember(self, each: _Kept) -> None:
         if self.memory is None:

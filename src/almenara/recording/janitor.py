@@ -299,18 +299,25 @@ def settle(
 
     Raises:
         StoreError: The store has no room even now; the journal keeps them.
-        RecordingError: The disk refused.
+        OSError: The journal's disk refused; it is done again.
     """
     noted = journal.noted()
     if not noted:
         return 0
     doomed = answered(index.doom(noted, "space", clock.now()))
     begun = index.segments_in([SegmentState.DOOMED])
+    finished = 0
     for segment in begun:
-        finish(areas, index, segment)
-    journal.note(())
+        try:
+            finish(areas, index, segment)
+        except RecordingError as error:  # its disk fails; the others need not wait
+            log.error("purge_unfinished", reason=str(error))
+        else:
+            finished += 1
+    if finished == len(begun):
+        journal.note(())
     log.info("purge_settled", segments=len(doomed))
-    return len(begun)
+    return finished
 
 
 def answered(answer: "Future[T]") -> T:

@@ -8,11 +8,10 @@ in the next area, at once.
 **Source**: docs/design/first-light.md, "What is written, in which order".
 """
 
-import errno
 import hashlib
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -52,7 +51,7 @@ class SegmentWriter:
         """
         if fragment.opens_segment:
             self.seal()
-        refused: set[str] = set()
+        refused: list[str] = []
         while True:
             file = self._file
             try:
@@ -67,7 +66,7 @@ class SegmentWriter:
                 self._areas.failed(refusal.area_id, refusal.error)
                 if refusal.area_id in refused:
                     raise refusal.error from None
-                refused.add(refusal.area_id)
+                refused.append(refusal.area_id)
 
     def seal(self) -> None:
         """No more for this file."""
@@ -98,10 +97,10 @@ class SegmentWriter:
                 os.close(file.fd)
         return file
 
-    def _begun(self, fragment: Fragment, refused: set[str]) -> "_OpenFile":
+    def _begun(self, fragment: Fragment, refused: Sequence[str]) -> "_OpenFile":
         """A new file whose name and head are durable."""
         init = fmp4.init_segment(fragment.format)
-        area_id, files = self._areas.choose()
+        area_id, files = self._areas.choose(refused)
         segment = SegmentRecord(
             segment_id=new_segment_id(fragment.started_at),
             stream_id=fragment.stream_id,
@@ -115,8 +114,6 @@ class SegmentWriter:
             labels=self._labels,
         )
         with _naming(area_id):
-            if area_id in refused:  # it is chosen again: there is no other
-                raise OSError(errno.ENOSPC, "every area is full")
             self._file = file = _OpenFile(
                 area_id=area_id,
                 files=files,
