@@ -176,7 +176,7 @@ def test_what_was_acknowledged_survives_a_kill(
     with subprocess.Popen(  # noqa: S603 - our own interpreter and text
         [sys.executable, "-c", WRITER, str(tmp_path)],
         cwd=root,
-        env={**os.environ, "PYTHONPATH": str(root)},
+        env={**os.environ, "PYTHONPATH": f"{root / 'src'}:{root}"},
         stdout=subprocess.PIPE,
         stdin=subprocess.PIPE,
         text=True,
