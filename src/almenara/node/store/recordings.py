@@ -156,8 +156,12 @@ WHOLE = RECORD.add_columns(segment_detail.c.software)
 class SqlSegmentIndex:
     """Hands its writing to the store's one writer, which commits in groups."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(
+        self, store: Store, *, before_hold: Callable[[Hold], None] = lambda _: None
+    ) -> None:
         self._store = store
+        self._before_hold = before_hold
+        """Told of a hold before it is placed, so that no purge overtakes it."""
 
     def settle(self) -> None:
         """Return when everything handed over before is committed; blocking."""
@@ -180,6 +184,7 @@ class SqlSegmentIndex:
         return self._submit(lambda db: _put_gap(db, stream_id, gap))
 
     def place_hold(self, placed: Hold, /, at: datetime) -> "Future[None]":
+        self._before_hold(placed)
         row = {
             "hold_id": placed.hold_id,
             "stream_id": placed.stream_id,
