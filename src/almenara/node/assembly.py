@@ -178,7 +178,8 @@ async def _built(  # long: one line per part, in the order they need each other
     )
     hub = LiveHub(clock)
     health = HealthBook(clock=clock, wanted_looks_per_s=config.watch.looks_per_s)
-    health.awaited = {c.camera_id for s in simulated for c in s.cameras}
+    if coast is not None:
+        health.awaited = {c.camera_id for s in simulated for c in s.cameras}
     desk = AlarmDesk(SqlAlarmDesk(store), limits=limits)
     await desk.reload()
     land = offline_land()
@@ -312,14 +313,16 @@ def _stamper(config: Config, store: Store, clock: Clock) -> Stamper | None:
 def _partners(config: Config, store: Store, clock: Clock) -> Partners:
     """The links to other centres; without a pairing there is none."""
     me, folder = CentreId(config.centre.id), config.key_folder
-    files = config.exchange.certificate_file, config.exchange.key_file
+    shown = config.exchange
     return Partners(
         store,
         me,
         lambda: identity(folder, me, clock),
         clock,
-        certificates=Certificates(certificate_file=files[0], key_file=files[1])
-        if files[0] is not None and files[1] is not None
+        certificates=Certificates(
+            certificate_file=Path(shown.certificate_file), key_file=Path(shown.key_file)
+        )
+        if shown.certificate_file
         else None,
     )
 

@@ -288,15 +288,15 @@ Place = Annotated[Position, BeforeValidator(_place)]
 class ExchangeConfig(Section):
     """How this centre shows itself to its partners; who they are is in the store."""
 
-    certificate_file: Path | None = None
+    certificate_file: str = ""
     """This centre's certificate, PEM; its authority is handed over at the pairing."""
 
-    key_file: Path | None = None
+    key_file: str = ""
     """The certificate's private key, PEM, readable by the node alone."""
 
     @model_validator(mode="after")
     def _is_a_pair(self) -> Self:
-        if (self.certificate_file is None) is not (self.key_file is None):
+        if bool(self.certificate_file) is not bool(self.key_file):
             raise wrong(
                 "both certificate_file and key_file, or neither",
                 "Name both files, or leave both out.",
@@ -498,5 +498,5 @@ class Config(Section):
         )
 
 
-def _within(folder: Path, place: Path | None) -> Path | None:
-    return None if place is None else folder / place
+def _within(folder: Path, place: str) -> str:
+    return str(folder / place) if place else ""
