@@ -66,7 +66,9 @@ class FailingOs:
 def fail_commits(store: Store, countdown: Countdown) -> None:
     """Let the store's commits fail as SQLite does on a broken disk."""
 
-    @event.listens_for(store.engine, "commit")
+    writer = store._kind.writer  # noqa: SLF001 -- its only door
+
+    @event.listens_for(writer, "commit")
     def refuse(_: sa.Connection) -> None:
         if countdown.says_no():
             broken = sqlite3.OperationalError("disk I/O error")
