@@ -65,7 +65,6 @@ class FailingOs:
 
 def fail_commits(store: Store, countdown: Countdown) -> None:
     """Let the store's commits fail as SQLite does on a broken disk."""
-
     writer = store._kind.writer  # noqa: SLF001 -- its only door
 
     @event.listens_for(writer, "commit")

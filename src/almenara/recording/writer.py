@@ -72,7 +72,8 @@ class SegmentWriter:
         """No more for this file."""
         file = self._let_go()
         if file is not None and not file.is_new:
-            self._index.seal(file.segment.segment_id).add_done_callback(_heard)
+            sealed = self._index.seal(file.segment.segment_id, file.size_bytes)
+            sealed.add_done_callback(_heard)
 
     def abandon(self) -> None:
         """The disk failed: keep what was handed over, take off what followed.
@@ -88,7 +89,8 @@ class SegmentWriter:
                 file.files.unlink(place)
                 return
             file.files.cut(place, file.size_bytes)
-            self._index.seal(file.segment.segment_id).add_done_callback(_heard)
+            sealed = self._index.seal(file.segment.segment_id, file.size_bytes)
+            sealed.add_done_callback(_heard)
 
     def _let_go(self) -> "_OpenFile | None":
         file, self._file = self._file, None
