@@ -10,7 +10,11 @@ import pytest
 
 from almenara.core.errors import RecordingError
 from almenara.core.time import ManualClock
+from almenara.incidents.stores import StoreFacts
+from almenara.node.config.sections import AreaConfig
+from almenara.node.keeping import kept
 from almenara.node.media import MediaFolders, areas_beside
+from almenara.node.storage import Storage, reserve_in
 from almenara.node.store.database import Store, open_store
 from almenara.node.store.recordings import SqlSegmentIndex
 from almenara.recording.index import SegmentState
@@ -124,3 +128,32 @@ def test_what_fails_is_remembered_under_the_name_people_use(watch: Watch, store:
     assert not media.areas.is_failing(media.main.target_id)
     with Recorder(media.areas, SqlSegmentIndex(store), ManualClock(LATER)) as recorder:
         recorder.expect(STREAM)
+
+
+def test_nothing_is_said_of_room_before_anybody_looked(watch: Watch, store: Store):
+    media, reserve = opened(watch, store), reserve_in(watch.folder)
+    storage = Storage(
+        media.areas,
+        SqlSegmentIndex(store),
+        ManualClock(LATER),
+        reserve=reserve,
+        keep_for=timedelta(days=30),
+        written_bytes=lambda: 0,
+    )
+
+    assert storage.facts() == (StoreFacts(store_id="store"),)
+    storage.look()
+    names = [facts.store_id for facts in storage.facts()]
+    assert names == ["main", "store"]
+
+
+def test_a_check_looks_into_every_configured_area(watch: Watch):
+    config = watch.config
+    second = AreaConfig(directory=watch.folder / "second")
+    recording = config.recording.model_copy(update={"areas": {"second": second}})
+    config = config.model_copy(update={"recording": recording})
+
+    with kept(config, ManualClock(LATER)) as keeping:
+        paths = [target.path for target in keeping.ours]
+
+    assert paths == [watch.media, watch.folder / "second"]

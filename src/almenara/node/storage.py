@@ -220,6 +220,8 @@ class Storage:
             self._areas.rate_floor_bytes = round(rate * RATE_WINDOW_S)
 
     def _bytes_per_s(self) -> float | None:
+        if not self._written:  # asked before the first look
+            return None
         (start_s, before), (now_s, after) = self._written[0], self._written[-1]
         span_s = now_s - start_s
         return (after - before) / span_s if span_s >= RATE_FROM_S else None
