@@ -119,7 +119,7 @@ def found_size(part: bytes) -> int:
 
 
 class FailingFiles(Files):
-    """Runs out of space at its ``n``-th write, once."""
+    """Runs out of space at its ``n``-th write, and has none from then on."""
 
     def __init__(self, root: Path, fails_at: int) -> None:
         super().__init__(root)
@@ -127,7 +127,7 @@ class FailingFiles(Files):
 
     def sync(self, fd: int) -> None:
         self._left -= 1
-        if self._left == 0:
+        if self._left <= 0:
             raise OSError(28, "No space left on device")
         super().sync(fd)
 

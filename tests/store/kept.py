@@ -75,9 +75,8 @@ class Watch:
         streams: tuple[StreamId, ...],
     ) -> MediaFolders:
         index = SqlSegmentIndex(store)
-        media = MediaFolders(self.config.recording.directory, store, clock)
-        main = media.main
-        with Recorder(main.path, index, clock, target_id=main.target_id) as recorder:
+        media = MediaFolders(self.config.recording, store, clock, beside=self.folder)
+        with Recorder(media.areas, index, clock) as recorder:
             for stream_id in streams:
                 for packet in shifted(by, stream_id):
                     recorder.put(packet)

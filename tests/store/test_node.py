@@ -30,7 +30,8 @@ async def test_a_node_runs_on_either_engine(watch: Watch):
     async with assembled(config_of(watch), (), scenario=None) as node:
         assert await node.accounts.need_setup()
         assert node.media.main.path == watch.media
-        node.tidy()
+        node.storage.look()
+        node.media.look()
 
     assert (watch.media / "identity").exists()
 

@@ -57,6 +57,9 @@ export function rule(name: string): string {
     case "ais_jammed": return t("rule", "AIS disturbed in an area");
     case "ais_silent": return t("rule", "AIS fell silent");
     case "ais_remote": return t("rule", "AIS heard from too far");
+    case "store_failing": return t("rule", "Disk failing");
+    case "store_full": return t("rule", "Disk full");
+    case "store_filling": return t("rule", "Disk filling up");
     default: return fmt.isolate(name);
   }
 }
@@ -105,7 +108,7 @@ export function reason({ key, values }: Reason): string {
       return t("reason", "no position; heard by receiver {receiver}", { receiver: isolated(values.receiver) });
     case "distress.says_drill": return t("reason", "calls itself a drill");
     case "seen.by": return t("reason", "seen by {count} sensors", { count: fmt.number(n(values, "count")) });
-    default: return wayReason(key, values) ?? aisReason(key, values) ?? fmt.isolate(key);
+    default: return wayReason(key, values) ?? aisReason(key, values) ?? storeReason(key, values) ?? fmt.isolate(key);
   }
 }
 
@@ -170,6 +173,19 @@ function wayReason(key: string, values: Numbers): string | null {
     case "convoy.members": return t("reason", "together: {contacts}", { contacts: isolated(values.contacts) });
     case "convoy.minutes":
       return t("reason", "in convoy for {minutes}", { minutes: fmt.minutes(n(values, "minutes")) });
+    default: return null;
+  }
+}
+
+function storeReason(key: string, values: Numbers): string | null {
+  switch (key) {
+    case "store.failing":
+      return t("reason", "the disk of {store} refuses: {detail}", {
+        store: isolated(values.store), detail: fmt.isolateAny(s(values, "detail") ?? ""),
+      });
+    case "store.full": return t("reason", "no room left in {store}", { store: isolated(values.store) });
+    case "store.hours":
+      return t("reason", "room to record for {hours} h more", { hours: fmt.number(n(values, "hours"), 1) });
     default: return null;
   }
 }
@@ -252,6 +268,7 @@ export function suggestion(key: string): string {
     case "assist.look": return t("suggested act", "Assist: look first whether anybody needs help");
     case "look.camera": return t("suggested act", "Look through the nearest camera");
     case "check.station": return t("suggested act", "Check the station");
+    case "check.store": return t("suggested act", "Check the disks");
     default: return fmt.isolate(key);
   }
 }

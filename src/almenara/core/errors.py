@@ -14,6 +14,7 @@
     + SchemaTooNewError         a newer Almenara wrote it
     + StoreAwayError            its server does not answer; worth retrying
     + CommitUnknownError        the answer to a commit was lost
+    + StoreFullError            no space left for it; worth retrying when space returns
   * EvidenceError               the evidence log cannot be kept, or is not sound
     + KeyFileError              a private key is missing, or others could read it
     + TimeStampError            no time stamp, or one that proves nothing
@@ -158,6 +159,13 @@ class CommitUnknownError(StoreError):
     """The connection broke in a commit: it may or may not have been written."""
 
     code = "store.unknown"
+
+
+class StoreFullError(StoreError):
+    """The store's disk is full; nothing was written."""
+
+    code = "store.full"
+    retryable = True
 
 
 class EvidenceError(AlmenaraError):

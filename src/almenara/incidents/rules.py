@@ -23,6 +23,7 @@ from almenara.incidents.alerting import (
 )
 from almenara.incidents.doubts import CameraFacts, ais_alerts, camera_degraded
 from almenara.incidents.situation import Situation
+from almenara.incidents.stores import StoreFacts, store_alerts
 from almenara.incidents.thresholds import DEFAULT, Thresholds
 from almenara.tracking.integrity import Anomaly
 
@@ -271,6 +272,7 @@ def judge(
     situations: Iterable[Situation],
     cameras: Iterable[CameraFacts] = (),
     *,
+    stores: Iterable[StoreFacts] = (),
     limits: Thresholds = DEFAULT,
     rules: Iterable[Rule] = CONTACT_RULES,
     anomalies: Iterable[Anomaly] = (),
@@ -290,6 +292,7 @@ def judge(
         for f in cameras
     )
     found.extend(ais_alerts(anomalies, limits))
+    found.extend(store_alerts(stores, limits))
     known = (alert for alert in found if alert is not None)
     return sorted(known, key=lambda a: (not a.is_rescue, -a.priority))
 

@@ -53,6 +53,7 @@ from almenara.node.rcc import FolderCourier, HonestCourier, WebhookCourier
 from almenara.node.recorder_sheet import RecorderSheet
 from almenara.node.shore import Shore
 from almenara.node.simulated import SimulatedCoast
+from almenara.node.storage import Storage, reserve_in
 from almenara.node.store.accounts import SqlAccounts
 from almenara.node.store.alarms import SqlAlarmDesk
 from almenara.node.store.audit import SqlAuditLog
@@ -91,6 +92,7 @@ class Node:
     pipeline: Pipeline
     partners: Partners
     media: MediaFolders
+    storage: Storage
     cases: CaseDesk
     courier: HonestCourier
     app: ASGIApp
@@ -99,18 +101,6 @@ class Node:
     """None where no authority is configured."""
 
     coast: SimulatedCoast | None
-
-    def tidy(self) -> None:
-        """Delete what is too old, and what has to make room; blocking.
-
-        Raises:
-            RecordingError: The store or the disk refused; tried again later.
-        """
-        kept = self.config.recording
-        self.media.tidy(
-            keep_for=timedelta(days=kept.keep_days),
-            keep_free_percent=kept.keep_free_percent,
-        )
 
 
 @asynccontextmanager
@@ -126,6 +116,7 @@ async def assembled(
     """
     clock = SystemClock()
     async with AsyncExitStack() as stack:
+        reserve_in(config.store.directory).lend()
         store = stack.enter_context(open_store(config.store_place, exclusive=True))
         coast, stations, zones = await _simulated(scenario, stack)
         registry = SqlStationRegistry(store)
@@ -157,19 +148,34 @@ async def _built(  # long: one line per part, in the order they need each other
     zones: tuple[WatchZone, ...],
     stack: AsyncExitStack,
 ) -> Node:
-    media = MediaFolders(config.recording.directory, store, clock)
+    reserve = reserve_in(config.store.directory)
+    media = MediaFolders(
+        config.recording,
+        store,
+        clock,
+        beside=config.store.directory,
+        journal=reserve.journal,
+    )
+    areas = media.areas
     limits = limits_of(config)
     keeper = await _keeper(config, store, clock)
-    index = SqlSegmentIndex(store)
+    index = SqlSegmentIndex(store, before_hold=reserve.plan.protect)
     points = stack.enter_context(TrackPoints(config.store.directory, clock))
     audit = SqlAuditLog(store)
     for fault in media.faults:
         await audit.record(_entry(clock, "media.foreign", "media", fault.place))
     faults = (*faults, *media.faults)
-    main = media.main
-    recorder = Recorder(main.path, index, clock, target_id=main.target_id)
+    recorder = Recorder(areas, index, clock)
     stack.callback(recorder.close)
     recorder.start()
+    storage = Storage(
+        areas,
+        index,
+        clock,
+        reserve=reserve,
+        keep_for=timedelta(days=config.recording.keep_days),
+        written_bytes=recorder.written_bytes,
+    )
     hub = LiveHub(clock)
     health = HealthBook(clock=clock, wanted_looks_per_s=config.watch.looks_per_s)
     if coast is not None:
@@ -188,6 +194,7 @@ async def _built(  # long: one line per part, in the order they need each other
         clock=clock,
         new_id=_track_names(clock),
         limits=limits,
+        stores=storage.facts,
     )
     stills = LastStills()
     watch = WatchPool(
@@ -224,7 +231,7 @@ async def _built(  # long: one line per part, in the order they need each other
     health.outside = Outside(
         durable_until=recorder.durable_until,
         dropped_looks=watch.dropped,
-        recorder=RecorderSheet(recorder.states, main.path, clock).draw,
+        recorder=RecorderSheet(recorder, storage, clock).draw,
         workers=watch.health,
     )
     cases = CaseDesk(
@@ -244,9 +251,7 @@ async def _built(  # long: one line per part, in the order they need each other
         stations=shore,
         health=health,
         live=CameraLive(hub, shore.main_stream),
-        playback=CameraPlayback(
-            Playback(main.path, index, files=media.files()), shore.main_stream
-        ),
+        playback=CameraPlayback(Playback(areas, index), shore.main_stream),
         stills=stills,
         node=_Board(config, faults, shore),
     )
@@ -261,6 +266,7 @@ async def _built(  # long: one line per part, in the order they need each other
         pipeline=pipeline,
         partners=_partners(config, store, clock),
         media=media,
+        storage=storage,
         cases=cases,
         courier=_courier(config),
         app=create_app(ports, clock, ConsoleSettings(coast=COAST)),

@@ -28,6 +28,7 @@ from almenara.incidents.lookout import lookout
 from almenara.incidents.rules import judge
 from almenara.incidents.shore import Shore
 from almenara.incidents.situation import Chronicle
+from almenara.incidents.stores import StoreFacts
 from almenara.incidents.thresholds import DEFAULT, Thresholds
 from almenara.node.alarm_desk import AlarmDesk
 from almenara.node.watch.frames import Look
@@ -83,6 +84,7 @@ class Judge:
         clock: Clock,
         new_id: Callable[[], TrackId],
         limits: Thresholds = DEFAULT,
+        stores: Callable[[], tuple[StoreFacts, ...]] = tuple,
     ) -> None:
         self._desk = desk
         self._cameras = cameras
@@ -93,6 +95,7 @@ class Judge:
         self._shore = shore
         self._clock = clock
         self._limits = limits
+        self._stores = stores
         self._fusion = Fusion((), new_id=new_id, is_sea=shore.is_sea)
         self._ais = AisSense()
         self._integrity = AisIntegrity(self._ais)
@@ -185,6 +188,7 @@ class Judge:
         alerts = judge(
             situations,
             cameras,
+            stores=self._stores(),
             limits=self._limits,
             anomalies=self._integrity.anomalies(now),
         )

@@ -148,6 +148,14 @@ def _name_for(found: ForeignTarget, rows: dict[str, TargetRow]) -> str:
 
 
 def _surveyed(config: Config, store: Store) -> tuple[list[Target], list[ForeignTarget]]:
+    """The first folder and those beside it, and every other area as configured."""
     database_id = store.read_now(known_id)
     rows = SqlTargets(store).targets()
-    return survey(config.recording.directory.absolute(), database_id or "", rows)
+    ours, foreign = survey(
+        config.recording.directory.absolute(), database_id or "", rows
+    )
+    ours += [
+        Target(target_id=name, path=area.directory)
+        for name, area in config.recording.areas.items()
+    ]
+    return ours, foreign

@@ -1,21 +1,21 @@
 """The media folders of a running node: opened at the start, looked after meanwhile."""
 
-import shutil
 from collections.abc import Sequence
-from datetime import timedelta
 from pathlib import Path
 
 import structlog
 
-from almenara.core.errors import Fault
+from almenara.core.errors import AlmenaraError, Fault
 from almenara.core.time import Clock
+from almenara.node.config.sections import RecordingConfig
+from almenara.node.storage import areas_of
 from almenara.node.store.database import Store
 from almenara.node.store.recordings import SqlSegmentIndex
-from almenara.node.store.targets import SqlTargets
-from almenara.recording.files import Files
-from almenara.recording.janitor import Cleaning, Janitor
+from almenara.node.store.targets import SqlTargets, known_id
+from almenara.recording.areas import Areas
+from almenara.recording.purge import PurgeJournal
 from almenara.recording.reconcile import reconcile
-from almenara.recording.targets import Target, open_targets, renew
+from almenara.recording.targets import Target, main_of, open_targets, renew, survey
 
 log = structlog.get_logger()
 
@@ -24,29 +24,42 @@ RENEW_S = 600.0
 
 
 class MediaFolders:
-    """Every folder of ours, put in order, tidied, and its generation moved on."""
+    """Every folder of ours, put in order, and its generation moved on."""
 
-    def __init__(self, directory: Path, store: Store, clock: Clock) -> None:
+    def __init__(
+        self,
+        config: RecordingConfig,
+        store: Store,
+        clock: Clock,
+        *,
+        beside: Path,
+        journal: PurgeJournal | None = None,
+    ) -> None:
         """Open them, and bring files and rows together.
+
+        Args:
+            config: The folders and how they are kept.
+            store: Where their rows are.
+            clock: For ages and generations.
+            beside: The folder of the database; it remembers which areas fail.
+            journal: What a purge had begun.
 
         Raises:
             StoreError: The store refused.
             OSError: No folder can be written.
         """
-        index = SqlSegmentIndex(store)
         self._book = SqlTargets(store)
         self._clock = clock
-        self._opened = open_targets(directory, self._book, clock)
+        self._opened = open_targets(config.directory, self._book, clock)
         self._renewed_s = clock.monotonic_s()
-        self._janitors = tuple(
-            (target.path, _janitor(target, index, clock)) for target in self.ours
+        self.areas = areas_of(
+            config, beside, ours=self.ours, foreign=self._opened.foreign
         )
-        for target in self.ours:
-            reconcile(target.path, index, clock, target_id=target.target_id)
+        reconcile(self.areas, SqlSegmentIndex(store), clock, journal=journal)
 
     @property
     def main(self) -> Target:
-        """What is recorded into."""
+        """What took the place of the configured folder, or that one."""
         return self._opened.main
 
     @property
@@ -58,30 +71,27 @@ class MediaFolders:
         """One per foreign folder, until somebody acts."""
         return self._opened.faults()
 
-    def files(self) -> Files:
-        """For reading, wherever a file lies."""
-        return self._opened.files()
-
-    def tidy(self, *, keep_for: timedelta, keep_free_percent: float) -> list[Cleaning]:
-        """Delete what is too old or has to make room; move on; blocking.
-
-        Raises:
-            RecordingError: The store or the disk refused; tried again later.
-        """
-        if self._clock.monotonic_s() - self._renewed_s >= RENEW_S:
-            self._renewed_s = self._clock.monotonic_s()
-            for target in self.ours:
-                opened = self._opened
+    def look(self) -> None:
+        """Move every generation on where it is time; blocking, and never raises."""
+        if self._clock.monotonic_s() - self._renewed_s < RENEW_S:
+            return
+        self._renewed_s = self._clock.monotonic_s()
+        opened = self._opened
+        for target in self.ours:
+            try:
                 renew(target, opened.database_id, opened.boot_id, self._book)
-        done = []
-        for path, janitor in self._janitors:
-            total = shutil.disk_usage(path).total
-            keep_free_bytes = int(total * keep_free_percent / 100)
-            done.append(
-                janitor.tidy(keep_for=keep_for, keep_free_bytes=keep_free_bytes)
-            )
-        return done
+            except (AlmenaraError, OSError) as error:
+                log.warning(
+                    "generation_not_renewed", folder=str(target.path), reason=str(error)
+                )
 
 
-def _janitor(target: Target, index: SqlSegmentIndex, clock: Clock) -> Janitor:
-    return Janitor(target.path, index, clock, target_id=target.target_id)
+def areas_beside(config: RecordingConfig, store: Store, beside: Path) -> Areas:
+    """The areas as a running node has them, for a command; starts nothing."""
+    database_id, rows = store.read_now(known_id), SqlTargets(store).targets()
+    ours, foreign = survey(config.directory.absolute(), database_id or "", rows)
+    recorded = main_of(config.directory.absolute(), ours, foreign)
+    if recorded is None:
+        return areas_of(config, beside, foreign=foreign)
+    ours = [recorded, *(each for each in ours if each != recorded)]
+    return areas_of(config, beside, ours=ours, foreign=foreign)

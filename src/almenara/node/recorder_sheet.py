@@ -1,10 +1,8 @@
 """How the recorder does as a whole, from how each of its streams does."""
 
-import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 from almenara.console.api.health import RecorderHealth
 from almenara.core.time import Clock
@@ -13,35 +11,56 @@ from almenara.recording.recorder import StreamRecording
 State = Literal["recording", "idle", "full", "failing"]
 
 
+class Writing(Protocol):
+    """What is asked of the recorder."""
+
+    def states(self) -> Sequence[StreamRecording]:
+        """How every stream stands."""
+        ...
+
+    def written_bytes(self) -> int:
+        """Since the start."""
+        ...
+
+
+class Room(Protocol):
+    """What is asked of the disks."""
+
+    def free_bytes(self) -> int | None:
+        """Where recordings go; None before anybody looked."""
+        ...
+
+    def notes(self) -> list[str]:
+        """What is wrong with any of them."""
+        ...
+
+
 class RecorderSheet:
     """Remembers since when the recorder has been as it is."""
 
-    def __init__(
-        self,
-        states: Callable[[], Sequence[StreamRecording]],
-        directory: Path,
-        clock: Clock,
-    ) -> None:
-        self._states = states
-        self._directory = directory
+    def __init__(self, recorder: Writing, room: Room, clock: Clock) -> None:
+        self._recorder = recorder
+        self._room = room
         self._clock = clock
         self._state: State = "idle"
         self._since: datetime = clock.now()
 
     def draw(self) -> RecorderHealth:
         """As of now."""
-        streams = self._states()
+        streams = self._recorder.states()
         state = overall(streams)
         if state != self._state:
             self._state, self._since = state, self._clock.now()
         durable = [s.durable_until for s in streams if s.durable_until is not None]
+        causes = sorted({s.gap_cause for s in streams if s.gap_cause})
         return RecorderHealth(
             state=state,
             since=self._since,
-            free_bytes=shutil.disk_usage(self._directory).free,
+            free_bytes=self._room.free_bytes(),
+            written_bytes=self._recorder.written_bytes(),
             waiting_bytes=sum(stream.waiting_bytes for stream in streams),
             last_durable_at=max(durable, default=None),
-            detail=", ".join(sorted({s.gap_cause for s in streams if s.gap_cause}))
+            detail="; ".join([", ".join(causes), *self._room.notes()]).strip("; ")
             or None,
         )
 

@@ -37,7 +37,7 @@ FIRST_ROLES = frozenset(
 )
 REGISTRY_EVERY = timedelta(seconds=2)
 SHEET_EVERY = timedelta(milliseconds=500)
-JANITOR_EVERY = timedelta(minutes=1)
+ROOM_EVERY = timedelta(seconds=2)
 COAST_AGAIN_AFTER = timedelta(seconds=3)
 STAMP_LOOK_EVERY = timedelta(seconds=30)
 
@@ -109,7 +109,7 @@ async def _serve(node: Node, listener: socket.socket) -> None:
         tasks.create_task(node.pipeline.run())
         tasks.create_task(_draw_health(node))
         tasks.create_task(_follow_registry(node))
-        tasks.create_task(_tidy(node))
+        tasks.create_task(_keep_room(node))
         tasks.create_task(_sign_log(node))
         if node.stamper is not None:
             tasks.create_task(_stamp_log(node, node.stamper))
@@ -163,14 +163,12 @@ async def _follow_registry(node: Node) -> None:
         await node.clock.sleep(REGISTRY_EVERY)
 
 
-async def _tidy(node: Node) -> None:
-    """Delete what is too old, and what has to make room."""
+async def _keep_room(node: Node) -> None:
+    """Ask the disks, delete what is too old, and make room where it is needed."""
     while True:
-        await node.clock.sleep(JANITOR_EVERY)
-        try:
-            await asyncio.to_thread(node.tidy)
-        except AlmenaraError as error:
-            log.error("janitor_failed", reason=str(error))
+        await asyncio.to_thread(node.storage.look)
+        await asyncio.to_thread(node.media.look)
+        await node.clock.sleep(ROOM_EVERY)
 
 
 async def _sign_log(node: Node) -> None:

@@ -18,13 +18,31 @@ MAX_PIECES = 1_000
 """Of one ``writev``; Linux takes 1 024."""
 
 
-class Files:
-    """One target: a directory on one file system, and others to read from."""
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, each of their names durable.
 
-    def __init__(self, root: Path, *, others: Sequence[Path] = ()) -> None:
+    Without the ``fsync`` of the folder above, a power cut soon after the first start
+    takes the new folder with everything in it, however well that was synced.
+    """
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    above = os.open(folder.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(above)
+    finally:
+        os.close(above)
+
+
+class Files:
+    """One area: a directory on one file system."""
+
+    def __init__(self, root: Path) -> None:
         self.root = root
-        self._others = tuple(map(Files, others))
-        """Where a file is looked for that is not in the first; never written to."""
+        self._named: set[tuple[str, ...]] = set()
+        """Folders whose names this process has made durable: one that was there may
+        have been made by a process that was killed before it could."""
 
     def create(self, place: Sequence[str]) -> int:
         """Make a new file, its directories durable; returns its descriptor."""
@@ -73,11 +91,6 @@ class Files:
         Raises:
             FileNotFoundError: There is none.
         """
-        for other in self._others:
-            if self.root.joinpath(*place).exists():
-                break
-            with suppress(FileNotFoundError):
-                return other.read(place, offset_bytes, length_bytes)
         with self._opened(place, os.O_RDONLY) as file:
             file.seek(offset_bytes)
             return file.read(length_bytes)
@@ -87,8 +100,7 @@ class Files:
         try:
             return self.root.joinpath(*place).stat(follow_symlinks=False).st_size
         except FileNotFoundError:
-            found = (other.size_bytes(place) for other in self._others)
-            return next((size for size in found if size is not None), None)
+            return None
 
     def unlink(self, place: Sequence[str]) -> bool:
         """Take a file away, for good; False if it was gone already."""
@@ -107,9 +119,19 @@ class Files:
 
     def set_aside(self, place: Sequence[str]) -> Path:
         """Move a file that nobody can explain into ``quarantine``."""
-        aside = self.root / "quarantine"
-        aside.mkdir(exist_ok=True)
-        return self.root.joinpath(*place).rename(aside / "-".join(place))
+        name = "-".join(place)
+        source = self._open(place[:-1], make=False)
+        try:
+            aside = self._open(["quarantine"], make=True)
+            try:
+                os.rename(place[-1], name, src_dir_fd=source, dst_dir_fd=aside)
+                os.fsync(aside)
+                os.fsync(source)
+            finally:
+                os.close(aside)
+        finally:
+            os.close(source)
+        return self.root / "quarantine" / name
 
     def places(self) -> list[tuple[str, str, str]]:
         """Every media file there is."""
@@ -123,14 +145,20 @@ class Files:
         found = os.statvfs(self.root)
         return found.f_bavail * found.f_frsize
 
+    def total_bytes(self) -> int:
+        """Size of the disk."""
+        found = os.statvfs(self.root)
+        return found.f_blocks * found.f_frsize
+
     def _open(self, folders: Sequence[str], *, make: bool) -> int:
         fd = os.open(self.root, DIRECTORY)
-        for folder in folders:
+        for depth, folder in enumerate(folders, start=1):
             try:
-                if make:
+                if make and tuple(folders[:depth]) not in self._named:
                     with suppress(FileExistsError):
                         os.mkdir(folder, 0o750, dir_fd=fd)
-                        os.fsync(fd)
+                    os.fsync(fd)
+                    self._named.add(tuple(folders[:depth]))
                 inner = os.open(folder, DIRECTORY, dir_fd=fd)
             finally:
                 os.close(fd)

@@ -129,8 +129,14 @@ class SegmentIndex(Protocol):
         """
         ...
 
-    def seal(self, segment_id: SegmentId) -> "Future[None]":
-        """No fragment will follow; repeating changes nothing."""
+    def seal(
+        self, segment_id: SegmentId, size_bytes: int | None = None
+    ) -> "Future[None]":
+        """No fragment will follow; repeating changes nothing.
+
+        With ``size_bytes`` the rows must end there: where one of them was refused, the
+        segment stays open, and the next start takes in what lies in its file.
+        """
         ...
 
     def put_gap(self, stream_id: StreamId, gap: Gap) -> "Future[None]":

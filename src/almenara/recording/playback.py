@@ -16,8 +16,10 @@ from pathlib import Path
 
 import structlog
 
+from almenara.core.errors import RecordingError
 from almenara.core.ids import StreamId
 from almenara.core.media import Gap, Span, Timeline
+from almenara.recording.areas import Areas, as_areas
 from almenara.recording.files import Files
 from almenara.recording.fmp4 import delivered
 from almenara.recording.index import FragmentRecord, SegmentIndex, SegmentRecord
@@ -40,9 +42,9 @@ class Playback:
     """Reads recordings; the file work runs in threads."""
 
     def __init__(
-        self, directory: Path, index: SegmentIndex, *, files: Files | None = None
+        self, media: Path | Areas, index: SegmentIndex, *, files: Files | None = None
     ) -> None:
-        self._files = files or Files(directory)
+        self._areas = as_areas(media, files)
         self._index = index
 
     async def timeline(
@@ -66,7 +68,12 @@ class Playback:
         if not pieces:
             return
         origin = pieces[0].fragment.started_at
-        yield await asyncio.to_thread(self.init, pieces[0].segment)
+        try:
+            init = await asyncio.to_thread(self.init, pieces[0].segment)
+        except OSError as error:  # gone, failing or not configured any more
+            log.error("recording_unreadable", reason=str(error))
+            return
+        yield init
         for number, piece in enumerate(pieces, start=1):
             data = await asyncio.to_thread(self.fragment, piece)
             if data is not None:
@@ -117,18 +124,22 @@ class Playback:
         """What a decoder needs before a segment's fragments; blocking.
 
         Raises:
-            FileNotFoundError: The segment's file is gone.
+            FileNotFoundError: The segment's file is gone, or its area is.
         """
-        return self._files.read(segment.place, 0, segment.init_size_bytes)
+        try:
+            files = self._areas.files(segment.target_id)
+        except RecordingError as error:
+            raise FileNotFoundError(str(error)) from error
+        return files.read(segment.place, 0, segment.init_size_bytes)
 
     def fragment(self, piece: Piece) -> bytes | None:
         """A fragment with its description, as recorded; None if damaged; blocking."""
         fragment = piece.fragment
         try:
-            data = self._files.read(
+            data = self._areas.files(piece.segment.target_id).read(
                 piece.segment.place, fragment.offset_bytes, fragment.length_bytes
             )
-        except FileNotFoundError:
+        except (OSError, RecordingError):  # gone, failing or not configured any more
             data = b""
         private_bytes = int.from_bytes(data[:4], "big")
         if hashlib.sha256(data[private_bytes:]).digest() == fragment.sha256:

@@ -10,17 +10,21 @@ unlinked.
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import structlog
 
+from almenara.core.errors import RecordingError
 from almenara.core.ids import SegmentId, StreamId
 from almenara.core.labels import Labels
 from almenara.core.media import Gap
-from almenara.core.time import Clock
+from almenara.core.time import EPOCH, Clock
+from almenara.recording.areas import Areas, as_areas
 from almenara.recording.files import Files
 from almenara.recording.fmp4 import FoundFragment, found_fragments, init_length
 from almenara.recording.index import (
@@ -30,12 +34,15 @@ from almenara.recording.index import (
     SegmentRecord,
     SegmentState,
 )
-from almenara.recording.janitor import answered, finish
+from almenara.recording.janitor import answered, finish, settle
+from almenara.recording.purge import PurgeJournal
 
 log = structlog.get_logger(__name__)
 
 RECENT = timedelta(days=1)
 """Files without a row are looked for on these days: today's and yesterday's."""
+
+FAR = datetime(9000, 1, 1, tzinfo=UTC)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -58,33 +65,39 @@ class Reconciliation:
 
 
 def reconcile(
-    directory: Path,
+    media: Path | Areas,
     index: SegmentIndex,
     clock: Clock,
     *,
-    target_id: str = "main",
     files: Files | None = None,
+    journal: PurgeJournal | None = None,
 ) -> Reconciliation:
-    """Bring files and rows of one target together; safe to repeat, blocking.
+    """Bring files and rows together; safe to repeat, blocking.
+
+    An area whose disk refuses is failing from there on, and does not keep the others
+    from being put in order.
 
     Raises:
         StoreError: The store refused.
-        OSError: The disk refused.
     """
-    directory.mkdir(parents=True, exist_ok=True)
-    work = _Work(files or Files(directory), index, target_id)
+    work = _Work(as_areas(media, files), index)
     for segment in index.segments_in([SegmentState.DOOMED]):
-        if segment.target_id == target_id:
-            finish(work.files, index, segment)
+        with work.braving(segment.target_id):
+            finish(work.areas, index, segment)
             work.found.finished += 1
+    if journal is not None:
+        work.found.finished += settle(journal, work.areas, index, clock)
     for segment in index.segments_in([SegmentState.OPEN]):
-        if segment.target_id == target_id:
+        with work.braving(segment.target_id):
             work.close(segment)
     since = (clock.now() - RECENT).strftime("%Y%m%d")
-    for place in work.files.places():
-        if place[1] >= since and index.find(_segment_id(place)) is None:
-            work.adopt(place)
+    for area_id, kept in work.areas:
+        with work.braving(area_id):
+            for place in kept.places():
+                if place[1] >= since and index.find(_segment_id(place)) is None:
+                    work.adopt(area_id, kept, place)
     for stream_id in index.streams():
+        work.mend_gaps(stream_id)
         last_end = index.last_end(stream_id)
         if last_end is not None and index.open_gap(stream_id) is None:
             gap = Gap(start=last_end, end=None, cause="restart")
@@ -93,38 +106,48 @@ def reconcile(
 
 
 class _Work:
-    def __init__(self, files: Files, index: SegmentIndex, target_id: str) -> None:
-        self.files = files
-        self._target_id = target_id
+    def __init__(self, areas: Areas, index: SegmentIndex) -> None:
+        self.areas = areas
         self.found = Reconciliation()
         self._index = index
 
+    @contextmanager
+    def braving(self, area_id: str) -> Iterator[None]:
+        """Go on with the rest when an area's disk refuses or is not there."""
+        try:
+            yield
+        except RecordingError as error:
+            log.error("reconciliation_skipped", area=area_id, reason=str(error))
+        except OSError as error:
+            log.error("reconciliation_failed", area=area_id, reason=str(error))
+            self.areas.failed(area_id, error)
+
     def close(self, segment: SegmentRecord) -> None:
         """Make file and rows of an open segment agree, then seal it."""
-        place = segment.place
-        size_bytes = self.files.size_bytes(place) or 0
+        files, place = self.areas.own(segment.target_id), segment.place
+        size_bytes = files.size_bytes(place) or 0
         if size_bytes < segment.size_bytes:
             self._mourn(segment, size_bytes)
         elif size_bytes > segment.size_bytes:
-            data = self.files.read(place)
+            data = files.read(place)
             tail = (f for f in found_fragments(data))
             new = [f for f in tail if f.offset_bytes >= segment.size_bytes]
             sequence = len(self._index.fragments(segment.segment_id))
             end = self._take(segment, new, sequence) or segment.size_bytes
             if end < size_bytes:
-                self.files.cut(place, end)
+                files.cut(place, end)
                 self.found.cut_bytes += size_bytes - end
         answered(self._index.seal(segment.segment_id))
         self.found.sealed += 1
 
-    def adopt(self, place: tuple[str, str, str]) -> None:
+    def adopt(self, area_id: str, files: Files, place: tuple[str, str, str]) -> None:
         """Give a file without a row its row back, or set it aside."""
-        data = self.files.read(place)
+        data = files.read(place)
         fragments = found_fragments(data)
         whole = bool(fragments) and fragments[0].is_whole
         if not whole or not self._belongs(place, fragments[0]):
             self.found.set_aside += 1
-            aside = self.files.set_aside(place)
+            aside = files.set_aside(place)
             log.warning("file_set_aside", path=str(aside), size_bytes=len(data))
             return
         init = data[: init_length(data)]
@@ -136,7 +159,7 @@ class _Work:
             started_at=first.started_at,
             ended_at=first.ended_at,
             size_bytes=len(init),
-            target_id=self._target_id,
+            target_id=area_id,
             init_size_bytes=len(init),
             init_sha256=hashlib.sha256(init).digest(),
             labels=Labels(),
@@ -144,10 +167,18 @@ class _Work:
         )
         end = self._take(segment, fragments, 0, is_new=True) or len(init)
         if end < len(data):
-            self.files.cut(place, end)
+            files.cut(place, end)
             self.found.cut_bytes += len(data) - end
         answered(self._index.seal(segment.segment_id))
         self.found.adopted_files += 1
+
+    def mend_gaps(self, stream_id: StreamId) -> None:
+        """No two gaps overlap: a store that refused may have kept one too many."""
+        gaps = self._index.gaps(stream_id, EPOCH, FAR)
+        for gap, following in pairwise(gaps):
+            if gap.end is None or gap.end > following.start:
+                mended = Gap(start=gap.start, end=following.start, cause=gap.cause)
+                answered(self._index.put_gap(stream_id, mended))
 
     def _belongs(self, place: tuple[str, str, str], first: FoundFragment) -> bool:
         """Whether it lies where it says, after everything else of its stream."""
@@ -172,7 +203,9 @@ class _Work:
             wanted = (segment.stream_id, sequence)
             if not found.is_whole or (said.stream_id, said.sequence) != wanted:
                 break
-            gap = self._gap_before(segment.stream_id, said.started_at)
+            if self._is_taken(segment, said.started_at, said.ended_at):
+                break
+            gap = self._gap_before(segment.stream_id, said.started_at, said.ended_at)
             record = FragmentRecord(
                 segment_id=segment.segment_id,
                 sequence=sequence,
@@ -190,10 +223,24 @@ class _Work:
             end = found.offset_bytes + found.length_bytes
         return end
 
-    def _gap_before(self, stream_id: StreamId, start: datetime) -> Gap | None:
-        lasting = self._index.open_gap(stream_id)
-        if lasting is not None:
-            return Gap(start=lasting.start, end=start, cause=lasting.cause)
+    def _is_taken(self, own: SegmentRecord, start: datetime, end: datetime) -> bool:
+        """Whether other recordings of the stream lie there already."""
+        others = self._index.segments(own.stream_id, start, end)
+        return any(other.segment_id != own.segment_id for other in others)
+
+    def _gap_before(
+        self, stream_id: StreamId, start: datetime, end: datetime
+    ) -> Gap | None:
+        """What is left before ``start`` of the gap that lay there; the rest follows.
+
+        A fragment that was written, but whose row was refused, lies in a gap that was
+        noted at that moment and may have ended since.
+        """
+        for gap in self._index.gaps(stream_id, start, end):
+            if gap.end is not None and gap.end > end:
+                rest = Gap(start=end, end=gap.end, cause=gap.cause)
+                answered(self._index.put_gap(stream_id, rest))
+            return Gap(start=gap.start, end=start, cause=gap.cause)
         last_end = self._index.last_end(stream_id)
         if last_end is None or last_end >= start:
             return None

@@ -11,7 +11,6 @@ there was.
 **Source**: docs/design/first-light.md, "What is written, in which order".
 """
 
-import errno
 import threading
 import uuid
 from collections import deque
@@ -26,11 +25,12 @@ from typing import Self
 
 import structlog
 
-from almenara.core.errors import MediaError, StoreError
+from almenara.core.errors import MediaError, StoreError, StoreFullError
 from almenara.core.ids import StreamId
 from almenara.core.labels import Labels
 from almenara.core.media import Gap, Packet
 from almenara.core.time import EPOCH, Clock, to_micros
+from almenara.recording.areas import FULL, Areas, as_areas
 from almenara.recording.files import Files
 from almenara.recording.index import SegmentIndex
 from almenara.recording.segmenter import Fragment, Segmenter
@@ -96,25 +96,22 @@ class _Stream:
 
 
 class Recorder:
-    """Records every stream into one directory; close it, or use it as a context."""
+    """Records every stream into the areas; close it, or use it as a context."""
 
     def __init__(
         self,
-        directory: Path,
+        media: Path | Areas,
         index: SegmentIndex,
         clock: Clock,
         *,
-        target_id: str = "main",
         labels: Callable[[StreamId], Labels] = lambda _: Labels(),
         on_durable: Durable = lambda *_: None,
         on_trouble: Trouble = lambda *_: None,
         files: Files | None = None,
     ) -> None:
-        directory.mkdir(parents=True, exist_ok=True)
-        self._files = files or Files(directory)
+        self._areas = as_areas(media, files)
         self._index = index
         self._clock = clock
-        self._target_id = target_id
         self._labels = labels
         self._on_durable = on_durable
         self._on_trouble = on_trouble
@@ -206,6 +203,10 @@ class Recorder:
             if not stream.is_forgotten
         ]
 
+    def written_bytes(self) -> int:
+        """Since the start, of all streams."""
+        return sum(s.writer.written_bytes for s in list(self._streams.values()))
+
     def close(self) -> None:
         """Write what waits, seal all, and note that everything from here is planned."""
         self._orders.put(None)
@@ -271,9 +272,8 @@ class Recorder:
                     stream_id, not_before=until or EPOCH, run=to_micros(now)
                 ),
                 writer=SegmentWriter(
-                    self._files,
+                    self._areas,
                     self._index,
-                    target_id=self._target_id,
                     labels=self._labels(stream_id),
                 ),
                 due_from=gap.start if gap else until or EPOCH,
@@ -337,10 +337,10 @@ class Recorder:
             try:
                 answer = stream.writer.write(fragment, gap)
             except OSError as error:
-                full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-                self._fail(stream, "disk_full" if full else "io_error", error)
+                cause = "disk_full" if error.errno in FULL else "io_error"
+                self._fail(stream, cause, error, since=fragment.started_at)
             except (MediaError, StoreError) as error:
-                self._fail(stream, "unknown", error)
+                self._fail(stream, "unknown", error, since=fragment.started_at)
             else:
                 stream.due_from = fragment.ended_at
                 stream.gap = None
@@ -374,10 +374,22 @@ class Recorder:
 
     def _unanswered(self, stream: _Stream, era: int, error: BaseException) -> None:
         if era == stream.era:
-            self._fail(stream, "io_error", error)
+            is_full = isinstance(error, StoreFullError)
+            self._fail(stream, "disk_full" if is_full else "io_error", error)
 
-    def _fail(self, stream: _Stream, cause: str, error: BaseException) -> None:
-        """Believe only what was acknowledged, say so, and try again soon."""
+    def _fail(
+        self,
+        stream: _Stream,
+        cause: str,
+        error: BaseException,
+        *,
+        since: datetime | None = None,
+    ) -> None:
+        """Believe only what was acknowledged, say so, and try again soon.
+
+        A gap that lasted for another reason ends where there would have been pictures
+        again, at ``since``: what is missing from there on is this failure's.
+        """
         log.error(
             "recording_failed",
             stream_id=stream.stream_id,
@@ -390,7 +402,14 @@ class Recorder:
         stream.due_from = self._acknowledged(stream)
         stream.segmenter.ended_at = stream.due_from
         stream.retry_at_s = self._clock.monotonic_s() + RETRY_S
-        stream.gap = None
+        later, stream.gap = stream.gap, None
+        if later is not None and later.start > stream.due_from:  # it begins earlier now
+            none = Gap(start=later.start, end=later.start, cause=later.cause)
+            self._index.put_gap(stream.stream_id, none)
+        elif later is not None and since is not None and later.cause != cause:
+            ended = Gap(start=later.start, end=since, cause=later.cause)
+            self._index.put_gap(stream.stream_id, ended)
+            stream.due_from = stream.segmenter.ended_at = since
         self._open_gap(stream, cause)
         self._on_trouble(stream.stream_id, cause)
 

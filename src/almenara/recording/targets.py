@@ -20,7 +20,7 @@ import structlog
 
 from almenara.core.errors import Fault
 from almenara.core.time import Clock
-from almenara.recording.files import Files
+from almenara.recording.files import make_folder
 from almenara.recording.identity import (
     Identity,
     Mismatch,
@@ -121,12 +121,6 @@ class OpenTargets:
     def main(self) -> Target:
         return self.ours[0]
 
-    def files(self) -> Files:
-        """The main folder, and for reading every other one."""
-        others = [target.path for target in self.ours[1:]]
-        others += [foreign.path for foreign in self.foreign if foreign.target_id]
-        return Files(self.main.path, others=tuple(others))
-
     def faults(self) -> tuple[Fault, ...]:
         """One per foreign folder."""
         return tuple(each.fault(self.main.path) for each in self.foreign)
@@ -146,14 +140,14 @@ def open_targets(directory: Path, book: TargetBook, clock: Clock) -> OpenTargets
     if not book.targets() and book.has_nameless_segments():
         book.add_target(str(uuid.uuid4()), directory, now)
     ours, foreign = survey(directory, database_id, book.targets())  # 2, 4
-    main = _main(directory, ours, foreign)
+    main = main_of(directory, ours, foreign)
     if main is None:
         path = _empty_place(directory, foreign)
         main = Target(target_id=str(uuid.uuid4()), path=path)
         book.add_target(main.target_id, main.path, now)
     ours = [main, *(each for each in ours if each != main)]
     for target in ours:
-        target.path.mkdir(parents=True, exist_ok=True)
+        make_folder(target.path)
         renew(target, database_id, boot_id, book)  # 3
     opened = OpenTargets(
         database_id=database_id,
@@ -221,7 +215,7 @@ def _beside(directory: Path) -> Iterator[Path]:
         yield folder
 
 
-def _main(
+def main_of(
     directory: Path, ours: Sequence[Target], foreign: Sequence[ForeignTarget]
 ) -> Target | None:
     """Where to record: the configured folder, else one that took its place before."""

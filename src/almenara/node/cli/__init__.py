@@ -11,6 +11,7 @@ import typer
 
 from almenara.node.cli import (
     alarms,
+    areas,
     auditing,
     configuration,
     exporting,
@@ -45,6 +46,7 @@ app.add_typer(alarms.app, name="alarm")
 app.add_typer(tracks.app, name="track")
 tracks.app.command()(seeing.follow)
 app.add_typer(exporting.app, name="export")
+app.add_typer(areas.app, name="area")
 
 ConfigFile = Annotated[
     Path | None,

@@ -35,6 +35,7 @@ from almenara.node.export.gathered import Archives, gather, streams_of
 from almenara.node.export.proofs import log_proofs
 from almenara.node.export.report import printable
 from almenara.node.export.signing import ExportKey, export_key
+from almenara.node.media import areas_beside
 from almenara.node.store.accounts import SqlAccounts
 from almenara.node.store.alarms import SqlAlarmDesk
 from almenara.node.store.audit import SqlAuditLog
@@ -43,6 +44,7 @@ from almenara.node.store.exports import SqlExports
 from almenara.node.store.recordings import SqlSegmentIndex
 from almenara.node.store.stations import SqlStationRegistry
 from almenara.node.store.track_points import points_within
+from almenara.recording.areas import Areas
 from almenara.recording.playback import Playback
 
 REFUSALS = {
@@ -190,7 +192,7 @@ class Desk:
         """What makes the package."""
         index = SqlSegmentIndex(self.store)
         return Exporter(
-            playback=Playback(self.settings.recording.directory, index),
+            playback=Playback(self.areas(), index),
             index=index,
             proofs=log_proofs(self.store, self.settings),
             key=self.key(),
@@ -198,6 +200,11 @@ class Desk:
             software=f"almenara {version('almenara')}",
             local_zone=self.clock.now().astimezone().tzname() or "UTC",
         )
+
+    def areas(self) -> Areas:
+        """Wherever recordings lie."""
+        settings = self.settings
+        return areas_beside(settings.recording, self.store, settings.store.directory)
 
     def archives(self) -> Archives:
         """What the documents are made of."""

@@ -13,8 +13,13 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic.fields import FieldInfo
 
 from almenara.node.config.loading import Draft
-from almenara.node.config.sections import Config, ZoneConfig
+from almenara.node.config.sections import AreaConfig, Config, ZoneConfig
 
+_AREA_EXAMPLE = """\
+# [recording.areas.<id>]: another folder for recordings, on a disk of its own.
+# [recording.areas.second]
+# directory = "/srv/second/recordings"
+"""
 _ZONE_EXAMPLE = """\
 # [zone.<id>]: a polygon in the world that somebody watches. Latitude stands first.
 # [zone.anchorage]
@@ -62,7 +67,7 @@ def example() -> str:
             section = table
         limits = f" ({key.limits})" if key.limits else ""
         lines += [f"# {key.text}{limits}", f"# {name} = {_toml(key.default)}"]
-    return "\n".join([*lines, "", _ZONE_EXAMPLE])
+    return "\n".join([*lines, "", _AREA_EXAMPLE, _ZONE_EXAMPLE])
 
 
 def manual() -> str:
@@ -83,6 +88,12 @@ def manual() -> str:
     for key in keys():
         default = _toml(key.default).replace("|", "\\|")
         lines.append(f"| `{key.name}` | `{default}` | {key.limits} | {key.text} |")
+    for name, about in AreaConfig.model_fields.items():
+        default = "" if about.is_required() else f"`{_toml(about.default)}`"
+        text = _line(about.description)
+        lines.append(
+            f"| `recording.areas.<id>.{name}` | {default} | {_limits(about)} | {text} |"
+        )
     for name, about in ZoneConfig.model_fields.items():
         text = _line(about.description)
         lines.append(f"| `zone.<id>.{name}` | | {_limits(about)} | {text} |")

@@ -129,6 +129,19 @@ class StoreConfig(Section):
     file. A service credential named store-password needs no key."""
 
 
+class AreaConfig(Section):
+    """One more folder for recordings, on a disk of its own."""
+
+    directory: Path
+    """A folder on another disk; relative to this file."""
+
+    tier: Annotated[str, Field(pattern=r"^(hot|bulk)$")] = "bulk"
+    """hot for a fast disk that is written first; bulk for a large one."""
+
+    keep_free_percent: Annotated[Number, Field(ge=1, le=50)] = 5.0
+    """Percent of its disk that stays free; oldest recordings make room."""
+
+
 class RecordingConfig(Section):
     """What is recorded, and how long it is kept."""
 
@@ -140,6 +153,21 @@ class RecordingConfig(Section):
 
     keep_free_percent: Annotated[Number, Field(ge=1, le=50)] = 5.0
     """Percent of the disk that stays free; oldest recordings make room."""
+
+    areas: Mapping[Name, AreaConfig] = Field(default_factory=dict)
+    """[recording.areas.<id>]: more folders, each on a disk of its own."""
+
+    @field_validator("areas")
+    @classmethod
+    def _has_other_names(
+        cls, value: Mapping[str, AreaConfig]
+    ) -> Mapping[str, AreaConfig]:
+        if "main" in value:
+            raise wrong(
+                "a name other than main",
+                "main is recording.directory; give the other folder another name.",
+            )
+        return value
 
 
 class WatchConfig(Section):
@@ -456,7 +484,15 @@ class Config(Section):
                     update={"rcc_folder": folder / self.rescue.rcc_folder}
                 ),
                 "recording": self.recording.model_copy(
-                    update={"directory": folder / self.recording.directory}
+                    update={
+                        "directory": folder / self.recording.directory,
+                        "areas": {
+                            name: area.model_copy(
+                                update={"directory": folder / area.directory}
+                            )
+                            for name, area in self.recording.areas.items()
+                        },
+                    }
                 ),
             }
         )

@@ -156,8 +156,12 @@ WHOLE = RECORD.add_columns(segment_detail.c.software)
 class SqlSegmentIndex:
     """Hands its writing to the store's one writer, which commits in groups."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(
+        self, store: Store, *, before_hold: Callable[[Hold], None] = lambda _: None
+    ) -> None:
         self._store = store
+        self._before_hold = before_hold
+        """Told of a hold before it is placed, so that no purge overtakes it."""
 
     def settle(self) -> None:
         """Return when everything handed over before is committed; blocking."""
@@ -173,13 +177,16 @@ class SqlSegmentIndex:
     ) -> "Future[None]":
         return self._submit(lambda db: _add(db, record, segment, gap))
 
-    def seal(self, segment_id: SegmentId) -> "Future[None]":
-        return self._submit(lambda db: _seal(db, segment_id))
+    def seal(
+        self, segment_id: SegmentId, size_bytes: int | None = None
+    ) -> "Future[None]":
+        return self._submit(lambda db: _seal(db, segment_id, size_bytes))
 
     def put_gap(self, stream_id: StreamId, gap: Gap) -> "Future[None]":
         return self._submit(lambda db: _put_gap(db, stream_id, gap))
 
     def place_hold(self, placed: Hold, /, at: datetime) -> "Future[None]":
+        self._before_hold(placed)
         row = {
             "hold_id": placed.hold_id,
             "stream_id": placed.stream_id,
@@ -396,10 +403,17 @@ def _release_hold(db: sa.Connection, hold_id: str, at: datetime) -> None:
         recorded_leaves.hold_released(db, row, at)
 
 
-def _seal(db: sa.Connection, segment_id: SegmentId) -> None:
-    state = sa.select(segment.c.state).where(segment.c.segment_id == segment_id)
-    if db.execute(state).scalar() != SegmentState.OPEN:
+def _seal(
+    db: sa.Connection, segment_id: SegmentId, size_bytes: int | None = None
+) -> None:
+    wanted = sa.select(segment.c.state, segment.c.size_bytes)
+    found = db.execute(wanted.where(segment.c.segment_id == segment_id)).first()
+    if found is None or found.state != SegmentState.OPEN:
         return
+    if size_bytes not in (None, found.size_bytes):
+        raise StoreError(
+            f"{segment_id}: rows end at {found.size_bytes}, the file at {size_bytes}"
+        )
     fragments = _fragments(db, segment_id)
     packed = b"".join(map(_packed, fragments))
     own = segment_detail.c.segment_id == segment_id

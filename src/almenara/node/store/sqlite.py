@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+from contextlib import suppress
 from enum import StrEnum
 from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
@@ -10,8 +11,9 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.pool import QueuePool, StaticPool
 
-from almenara.core.errors import StoreError
+from almenara.core.errors import StoreError, StoreFullError
 from almenara.node.store.engine import RESTORE, Outcome
+from almenara.recording.files import make_folder
 
 BUSY_MS = 5_000
 """How long to wait for another process, such as a command, that is writing."""
@@ -67,7 +69,17 @@ class SqliteEngine:
         return not isinstance(driver, sqlite3.Connection) or driver.in_transaction
 
     def outcome(self, connection: sa.Connection) -> Outcome:
-        del connection
+        """Failed, and over: after a commit that failed SQLite may still be in it.
+
+        **Source**: https://sqlite.org/lang_transaction.html, "Response To Errors Within
+        A Transaction".
+        """
+        if connection.invalidated:
+            return Outcome.FAILED
+        driver = connection.connection.driver_connection
+        if isinstance(driver, sqlite3.Connection) and driver.in_transaction:
+            with suppress(sqlite3.Error):
+                driver.rollback()
         return Outcome.FAILED
 
     def explained(self, error: BaseException) -> StoreError:
@@ -79,7 +91,8 @@ class SqliteEngine:
             getattr(cause, "orig", None) or cause
         )  # a rollback we reported ourselves
         kind = getattr(cause, "sqlite_errorname", "SQLITE_").split("_")[1]
-        return StoreError(f"{self.name}: {cause}; {CURES.get(kind, RESTORE)}")
+        says = StoreFullError if kind == "FULL" else StoreError
+        return says(f"{self.name}: {cause}; {CURES.get(kind, RESTORE)}")
 
     def close(self) -> None:
         self.readers.dispose()
@@ -93,7 +106,7 @@ class SqliteEngine:
 
 
 def _engines(path: Path, durability: Durability) -> tuple[sa.Engine, sa.Engine]:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     url = sa.URL.create("sqlite", database=str(path))
     threads = {"check_same_thread": False}
     writer = sa.create_engine(url, poolclass=StaticPool, connect_args=threads)
@@ -143,7 +156,7 @@ def _lock(path: Path) -> int:
     """The node's own lock, held to its end and released by the system if it dies."""
     place = path.with_name(path.name + ".lock")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         lock_fd = os.open(place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise StoreError(f"{place}: {error.strerror}") from error
