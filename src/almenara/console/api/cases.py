@@ -210,6 +210,29 @@ class _Room:
             raise not_found()
         return after
 
+    async def changed(
+        self,
+        caller: Caller,
+        action: Action,
+        case_id: CaseId,
+        act: CaseAct,
+        *,
+        body: AssessmentBody | CustodyBody | LearnBody | LoweringBody,
+        key: str | None,
+    ) -> CaseRow:
+        """Do what a body asks of the version that the person saw."""
+        return row_of(
+            await self.done(
+                caller,
+                action,
+                case_id,
+                act,
+                asked=body,
+                version=body.version,
+                key=key,
+            )
+        )
+
     async def look(self, caller: Caller, action: Action, case: Case, act: str) -> None:
         """Every look leaves a trace."""
         thing = AuditObject(kind="case", id=case.case_id)
@@ -334,16 +357,8 @@ def _judging(api: APIRouter, room: _Room, gate: Gate) -> None:
             newer = case_work.facts_of(body.facts, case.facts[-1], at, by)
             return acts.learn(case, newer)
 
-        return row_of(
-            await room.done(
-                caller,
-                Action.CASE_WORK,
-                case_id,
-                act,
-                asked=body,
-                version=body.version,
-                key=key,
-            )
+        return await room.changed(
+            caller, Action.CASE_WORK, case_id, act, body=body, key=key
         )
 
     @api.post("/{case_id}/assessment")
@@ -359,16 +374,8 @@ def _judging(api: APIRouter, room: _Room, gate: Gate) -> None:
             found = [judgement_of(one, by) for one in body.judgements]
             return acts.assess(case, found, at=at, by=by)
 
-        return row_of(
-            await room.done(
-                caller,
-                Action.CASE_WORK,
-                case_id,
-                act,
-                asked=body,
-                version=body.version,
-                key=key,
-            )
+        return await room.changed(
+            caller, Action.CASE_WORK, case_id, act, body=body, key=key
         )
 
     @api.post("/{case_id}/phase")
@@ -395,16 +402,8 @@ def _judging(api: APIRouter, room: _Room, gate: Gate) -> None:
             at=at,
             by=by,
         )
-        return row_of(
-            await room.done(
-                caller,
-                Action.CASE_WORK,
-                case_id,
-                act,
-                asked=body,
-                version=body.version,
-                key=key,
-            )
+        return await room.changed(
+            caller, Action.CASE_WORK, case_id, act, body=body, key=key
         )
 
     @api.post("/{case_id}/lowering/{digest}/agree")
@@ -433,16 +432,8 @@ def _handing_over(api: APIRouter, room: _Room, gate: Gate) -> None:
         def act(case: Case) -> Change:
             return acts.hand_over(case, body.act, at=at, by=by, reason=body.reason)
 
-        return row_of(
-            await room.done(
-                caller,
-                Action.CASE_COORDINATE,
-                case_id,
-                act,
-                asked=body,
-                version=body.version,
-                key=key,
-            )
+        return await room.changed(
+            caller, Action.CASE_COORDINATE, case_id, act, body=body, key=key
         )
 
 
